@@ -1,0 +1,162 @@
+# SPDX-FileCopyrightText: The keepalive.hardening authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules share: argument specs, and the way from a module's options to its result."""
+
+from __future__ import annotations
+
+import os
+import time
+from types import ModuleType
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from . import _ssh_layer, _sshd_layer, _sysctl_layer
+from ._errors import HardeningError
+from ._files import FileChange
+from ._transaction import Plan, carry_out, exclusive_run
+
+LAYERS: dict[str, ModuleType] = {"sshd": _sshd_layer, "ssh": _ssh_layer, "sysctl": _sysctl_layer}
+
+_COMMON = {
+    "exclusive": {"type": "bool", "default": False},
+    "path": {"type": "path"},
+    "backup": {"type": "bool", "default": False},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
+
+# Times and numbers are text here: as numbers they would lose leading zeros and signs unseen.
+OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "sshd": {
+        "client_alive_interval": {"type": "str"},
+        "client_alive_count_max": {"type": "str"},
+        "tcp_keepalive": {"type": "bool"},
+        "channel_timeout": {"type": "dict"},
+        "unused_connection_timeout": {"type": "str"},
+        "match": {"type": "str"},
+        "reload": {"type": "bool", "default": True},
+        **_COMMON,
+    },
+    "ssh": {
+        "server_alive_interval": {"type": "str"},
+        "server_alive_count_max": {"type": "str"},
+        "tcp_keepalive": {"type": "bool"},
+        "connect_timeout": {"type": "str"},
+        "host": {"type": "str", "default": "*"},
+        "users": {"type": "list", "elements": "str"},
+        "precedence": {"type": "str", "choices": ["first", "last"], "default": "first"},
+        **_COMMON,
+    },
+    "sysctl": {
+        "tcp_keepalive_time": {"type": "str"},
+        "tcp_keepalive_intvl": {"type": "str"},
+        "tcp_keepalive_probes": {"type": "str"},
+        "tcp_retries2": {"type": "str"},
+        "runtime": {"type": "bool", "default": True},
+        "persist": {"type": "bool", "default": True},
+        **_COMMON,
+    },
+}
+
+
+def run_layer(name: str) -> None:
+    """The whole of a module that manages one layer."""
+    module = AnsibleModule(argument_spec=OPTIONS[name], supports_check_mode=True)
+    try:
+        plans = _harden(module, {name: module.params})
+    except HardeningError as problem:
+        module.fail_json(msg=str(problem))
+    plan = plans[0]
+    module.exit_json(before=plan.before, effective=plan.effective, **_result(plans), **plan.extra)
+
+
+def run_layers() -> None:
+    """The whole of the module that manages several layers in one run."""
+    layer_options = {name: {"type": "dict", "options": options} for name, options in OPTIONS.items()}
+    module = AnsibleModule(
+        argument_spec={**layer_options, "layers": {"type": "list", "elements": "str", "choices": list(LAYERS)}},
+        required_one_of=[list(LAYERS)],
+        supports_check_mode=True,
+    )
+    try:
+        chosen, skipped = _choose(module.params)
+        plans = _harden(module, chosen)
+    except HardeningError as problem:
+        module.fail_json(msg=str(problem))
+    extra = {key: value for plan in plans for key, value in plan.extra.items()}
+    module.exit_json(
+        before={plan.layer: plan.before for plan in plans},
+        effective={plan.layer: plan.effective for plan in plans},
+        skipped_layers=skipped,
+        **{"reloaded": False, **extra},
+        **_result(plans),
+    )
+
+
+def _choose(params: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """The options of every layer to manage, and the layers that this host lacks."""
+    named = params["layers"]
+    chosen, skipped = {}, []
+    for name, layer in LAYERS.items():
+        options = params[name]
+        if named is not None and name not in named:
+            continue
+        if options is None:
+            if named is not None:
+                raise HardeningError(f"layers names {name}, but no options are given for it")
+            continue
+        if not layer.present():
+            if named is not None:
+                raise HardeningError(f"layers names {name}, but this host has no such layer")
+            skipped.append(name)
+            continue
+        chosen[name] = options
+    if not chosen:
+        raise HardeningError("this host has none of the layers to manage: no sshd, no ssh, no TCP settings")
+    return chosen, skipped
+
+
+def _harden(module: AnsibleModule, chosen: dict[str, dict[str, Any]]) -> list[Plan]:
+    """The plans of the chosen layers, carried out unless in check mode. Raises HardeningError."""
+    if module.check_mode:
+        return [LAYERS[name].plan(options) for name, options in chosen.items()]
+    with exclusive_run():
+        plans = [LAYERS[name].plan(options) for name, options in chosen.items()]
+        for plan in plans:
+            if chosen[plan.layer]["backup"]:
+                _request_backups(plan.file_changes)
+        if any(plan.changed for plan in plans):
+            carry_out(plans)
+    return plans
+
+
+def _request_backups(changes: list[FileChange]) -> None:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S")
+    for change in changes:
+        directory, name = os.path.split(os.path.realpath(change.path))
+        # The leading dot keeps it out of any Include's reach.
+        change.backup_file = os.path.join(directory, f".{name}.{os.getpid()}.{stamp}~")
+
+
+def _result(plans: list[Plan]) -> dict[str, Any]:
+    changes = [change for plan in plans for change in plan.file_changes]
+    return {
+        "changed": any(plan.changed for plan in plans),
+        "files": [_file(change) for change in changes],
+        "competing": [line for plan in plans for line in plan.competing],
+        "diff": [_diff(change) for change in changes] + [diff for plan in plans for diff in plan.live_diff],
+    }
+
+
+def _file(change: FileChange) -> dict[str, str]:
+    made = change.backup_file and change.before is not None
+    return {"path": change.path, **({"backup_file": change.backup_file} if made else {})}
+
+
+def _diff(change: FileChange) -> dict[str, str]:
+    return {
+        "before_header": change.path,
+        "after_header": change.path,
+        "before": change.before or "",
+        "after": change.after or "",
+    }

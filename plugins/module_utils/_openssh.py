@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: The keepalive.hardening authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real sshd and ssh: what they make of a configuration. The only file that runs OpenSSH."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Optional
+
+from ._errors import HardeningError
+from ._files import Account
+from ._settings import Setting, Value
+from ._ssh_match import Connection
+
+# Not on every user's PATH.
+_SERVER_DIRECTORIES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
+_NO_DIRECTORY = re.compile(r"Missing privilege separation directory: (\S+)")
+
+
+class Refused(Exception):
+    """OpenSSH does not accept a configuration; the text is what it said."""
+
+
+def find(program: str) -> Optional[str]:
+    """The path of sshd or ssh, or None if it is not installed."""
+    path = os.pathsep.join((os.environ.get("PATH", ""), *_SERVER_DIRECTORIES))
+    return shutil.which(program, path=path)
+
+
+def version(program: str) -> tuple[int, int]:
+    """Version of the OpenSSH that ``program`` belongs to; (0, 0) where it does not say."""
+    # sshd before 9.2 has no -V, and answers an unknown option with its version too.
+    text = _run([program, "-V"]).stderr
+    match = re.search(r"OpenSSH_(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def sshd_dump(program: str, path: str, connection: Connection) -> dict[str, str]:
+    """
+    What sshd would apply to the connection: keyword in lower case to value.
+
+    Raises Refused. A missing host key or run directory, normal while the service is stopped, is
+    made up for.
+    """
+    test = [
+        f"user={connection.user}",
+        f"host={connection.host}",
+        f"addr={connection.address}",
+        f"laddr={connection.local_address}",
+        f"lport={connection.local_port}",
+        "rdomain=",
+    ]
+    command = [program, "-T", "-f", path, "-C", ",".join(test)]
+    result = _run(command)
+    no_directory = _NO_DIRECTORY.search(result.stderr)
+    if no_directory:
+        # Stopping the service deletes it. It stays: a service that starts right now would need it.
+        os.makedirs(no_directory[1], 0o755, exist_ok=True)
+        result = _run(command)
+    if result.returncode and "no hostkeys available" in result.stderr:
+        with _host_key() as key:
+            result = _run([*command, "-h", key])
+    return _dump(result)
+
+
+def ssh_dump(program: str, host: str, account: Optional[Account], path: Optional[str] = None) -> dict[str, str]:
+    """
+    What ssh would use for ``host``, run with the account's own rights since its file may hold Match exec.
+
+    With ``path`` that file alone is read. Raises Refused.
+    """
+    only = ["-F", path] if path else []
+    # Resolving names would tell nothing about keepalive and may take long.
+    return _dump(_run([program, "-G", *only, "-o", "CanonicalizeHostname=no", host], account))
+
+
+def interpret(dump: dict[str, str], setting: Setting) -> Optional[Value]:
+    """The value of a setting in a dump; None if this OpenSSH does not know it."""
+    text = next((dump[keyword] for keyword in setting.keywords if keyword in dump), None)
+    return None if text is None else setting.interpret(text)
+
+
+def values(dump: dict[str, str], settings: Iterable[Setting]) -> dict[str, Value]:
+    """Option to value, of those settings that this OpenSSH knows."""
+    read = ((setting.option, interpret(dump, setting)) for setting in settings)
+    return {option: value for option, value in read if value is not None}
+
+
+def require_support(program: str, dump: dict[str, str], settings: Iterable[Setting]) -> None:
+    """Raises HardeningError for settings that this OpenSSH does not know."""
+    unknown = [setting for setting in settings if interpret(dump, setting) is None]
+    if unknown:
+        has = ".".join(map(str, version(program)))
+        wants = ", ".join(
+            f"{setting.option} ({setting.directive}) needs OpenSSH "
+            + (".".join(map(str, setting.since)) if setting.since else "with that directive")
+            for setting in unknown
+        )
+        raise HardeningError(f"{program} is OpenSSH {has}: {wants} or later; leave it out for this host")
+
+
+def _run(command: list[str], account: Optional[Account] = None) -> subprocess.CompletedProcess[str]:
+    identity: dict[str, object] = {}
+    if account and account.uid != os.geteuid():
+        identity = {"user": account.uid, "group": account.gid, "extra_groups": list(account.groups), "cwd": "/"}
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
+            timeout=60,
+            check=False,
+            **identity,  # type: ignore[call-overload]  # the same keywords, present only when root acts for a user
+        )
+    except subprocess.TimeoutExpired as problem:
+        raise HardeningError(f"{' '.join(command)} did not end within 60 s") from problem
+
+
+def _dump(result: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    if result.returncode:
+        raise Refused(result.stderr.strip() or f"exit code {result.returncode}")
+    dump: dict[str, str] = {}
+    for line in result.stdout.splitlines():
+        keyword, _, value = line.partition(" ")
+        keyword = keyword.lower()
+        # A keyword that stands several times, such as ListenAddress, gets a line each.
+        dump[keyword] = f"{dump[keyword]}\n{value.strip()}" if keyword in dump else value.strip()
+    return dump
+
+
+@contextmanager
+def _host_key() -> Iterator[str]:
+    """A throwaway host key: sshd -T insists on one."""
+    with tempfile.TemporaryDirectory() as directory:
+        key = os.path.join(directory, "key")
+        keygen = shutil.which("ssh-keygen") or "ssh-keygen"
+        _run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", key])
+        yield key

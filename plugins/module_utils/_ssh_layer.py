@@ -1,0 +1,255 @@
+# SPDX-FileCopyrightText: The keepalive.hardening authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client layer: the system's ssh_config, or users' own."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from typing import Any, NamedTuple, Optional
+
+from . import _managed, _openssh, _ssh_entries
+from ._accounts import account, bystander
+from ._errors import HardeningError
+from ._files import Account, DirectoryCreation, DirectoryRemoval, Disk, FileChange, acting_as
+from ._settings import SSH, Setting, Value, wanted_values
+from ._ssh_edit import (
+    comes_first,
+    commented_out,
+    competing_lines,
+    describe_winner,
+    drop_in_paths,
+    others,
+    statements_by_setting,
+    without_marks,
+)
+from ._ssh_entries import Entries
+from ._ssh_match import Block, Connection, example_connection
+from ._ssh_tree import Files, Overlay, Place, included_paths, ssh_winner
+from ._staging import staged
+from ._transaction import Plan, Step
+
+DEFAULT_PATH = "/etc/ssh/ssh_config"
+_HOST_PATTERNS = re.compile(r"!?[A-Za-z0-9.*?:_%@/-]+( +!?[A-Za-z0-9.*?:_%@/-]+)*")
+
+
+class Target(NamedTuple):
+    """One ssh_config to bring to the wanted values."""
+
+    place: Place
+    #: Whose file it is; None for the system's.
+    owner: Optional[Account]
+    #: As whom ssh is asked.
+    reader: Account
+    #: The -F argument where ssh would not read the file by itself.
+    option_f: Optional[str]
+
+
+class Request(NamedTuple):
+    """What the options ask for."""
+
+    wanted: dict[Setting, Value]
+    #: Host patterns, "" for every host.
+    scope: str
+    position: str
+    exclusive: bool
+    absent: bool
+
+
+def present() -> bool:
+    """Whether this host has the layer."""
+    return _openssh.find("ssh") is not None
+
+
+def plan(options: dict[str, Any]) -> Plan:
+    """
+    Read, edit in memory, and have ssh validate each whole configuration with the candidate in place.
+
+    Raises HardeningError, with nothing written.
+    """
+    request = _request(options)
+    program = _openssh.find("ssh")
+    if program is None:
+        raise HardeningError("ssh: no ssh is installed on this host: install openssh-client")
+    targets = _targets(options)
+    plans = {target.reader.name: _plan_target(program, target, request) for target in targets}
+    by_user = bool(options.get("users"))
+
+    def joined(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        return parts if by_user else next(iter(parts.values()))
+
+    return Plan(
+        layer="ssh",
+        before=joined({name: plan.before for name, plan in plans.items()}),
+        effective=joined({name: plan.effective for name, plan in plans.items()}),
+        steps=[step for plan in plans.values() for step in plan.steps],
+        competing=[line for plan in plans.values() for line in plan.competing],
+        read_back=lambda: joined({name: plan.read_back() for name, plan in plans.items()}),
+    )
+
+
+def _request(options: dict[str, Any]) -> Request:
+    wanted = wanted_values(SSH, options, "ssh")
+    absent = options["state"] == "absent"
+    host = options["host"]
+    if not _HOST_PATTERNS.fullmatch(host):
+        raise HardeningError(f"ssh: host: {host!r} is not a list of host patterns such as 'bastion* *.example.org'")
+    if not wanted and not absent:
+        raise HardeningError("ssh: no option is given, so there is nothing to do")
+    if host != "*" and options["exclusive"]:
+        raise HardeningError("ssh: exclusive speaks for every host and cannot be limited by host")
+    if options["precedence"] == "last" and options["exclusive"]:
+        raise HardeningError("ssh: exclusive contradicts precedence: last, which lets other lines win")
+    return Request(wanted, "" if host == "*" else host, options["precedence"], options["exclusive"], absent)
+
+
+def _targets(options: dict[str, Any]) -> list[Target]:
+    users, path = options.get("users"), options.get("path")
+    if not users:
+        if os.geteuid() != 0:
+            raise HardeningError(
+                "ssh: the system's ssh_config can only be changed by root: run with become: true, or name users"
+            )
+        place = Place(path or DEFAULT_PATH, posixpath.dirname(DEFAULT_PATH))
+        return [Target(place, None, bystander(), path if place.main != DEFAULT_PATH else None)]
+    if path and len(users) > 1:
+        raise HardeningError("ssh: path: one file cannot belong to several users")
+    targets = []
+    for owner in map(account, dict.fromkeys(users)):
+        if os.geteuid() not in (0, owner.uid):
+            raise HardeningError(f"ssh: only root or {owner.name} can change {owner.name}'s file: run with become: true")
+        usual = posixpath.join(owner.home, ".ssh", "config")
+        place = Place(path or usual, posixpath.dirname(usual), owner.home)
+        targets.append(Target(place, owner, owner, path if place.main != usual else None))
+    return targets
+
+
+def _plan_target(program: str, target: Target, request: Request) -> Plan:
+    place, owner = target.place, target.owner
+    disk = Disk(owner)
+    candidate = _candidate(disk, target, request)
+    settings = list(request.wanted) if request.wanted else list(SSH)
+    found = statements_by_setting(candidate, place, settings)
+    scope = (Block("host", tuple(request.scope.split())),) if request.scope else ()
+    base = Connection(local_user=target.reader.name)
+    connection = example_connection(scope, base, {})
+    if connection is None:
+        raise HardeningError(f"ssh: host: no host name can be thought of that {request.scope!r} selects")
+
+    def ask(path: Optional[str]) -> dict[str, str]:
+        return _openssh.ssh_dump(program, connection.host, target.reader, path)
+
+    changes = [
+        FileChange(path, disk.read(path), text, mode=0o600 if owner else 0o644, account=owner)
+        for path, text in candidate.texts.items()
+        if disk.read(path) != text
+    ]
+    try:
+        dump, broken = ask(target.option_f), False
+    except _openssh.Refused as problem:
+        dump, broken = {}, True
+        if not changes:
+            raise HardeningError(f"ssh: ssh does not accept the configuration: {problem}") from problem
+    before = _openssh.values(dump, settings)
+    if changes or broken:
+        with staged(candidate, place, target.reader, private=owner is not None) as (copy, root):
+            try:
+                staged_dump = ask(copy)
+            except _openssh.Refused as problem:
+                raise HardeningError(
+                    "ssh: ssh does not accept the configuration, nothing was changed; mend what it says first: "
+                    + str(problem).replace(root, "")
+                ) from problem
+        dump = staged_dump
+    effective = _openssh.values(dump, settings)
+    enforced = request.position == "first" and not request.absent
+    for setting, value in (request.wanted if enforced else {}).items():
+        if effective.get(setting.option) != value:
+            reason = describe_winner(candidate, disk, found[setting], ssh_winner, connection)
+            raise HardeningError(
+                f"ssh: {setting.option} would be {effective.get(setting.option)}, not {value}: {reason}. "
+                "Remove that line, or set exclusive: true to have every competing line commented out"
+            )
+    return Plan(
+        layer="ssh",
+        before=before,
+        effective=effective,
+        steps=_with_directories(changes, target),
+        competing=competing_lines(candidate, found, ssh_winner, base, {}),
+        read_back=lambda: _openssh.values(ask(target.option_f), settings),
+    )
+
+
+def _candidate(disk: Disk, target: Target, request: Request) -> Overlay:
+    """The configuration as it shall be."""
+    place = target.place
+    drop_ins = drop_in_paths(disk, place) if target.owner is None else []
+    paths = dict.fromkeys([*included_paths(disk, place), *drop_ins])
+    restored = None if request.absent and not request.wanted else frozenset(request.wanted)
+    bare = without_marks(disk, paths, restored)
+    entries = _ssh_entries.read_entries(filter(None, map(disk.read, paths)), SSH)
+    if request.absent:
+        entries = _ssh_entries.without_values(entries, request.scope, request.wanted)
+    else:
+        entries = _ssh_entries.with_values(entries, request.position, request.scope, request.wanted)
+    created = _created(disk, target)
+    if not entries:
+        if "file" in created and not bare.read(place.main):
+            return Overlay(disk, {**bare.texts, place.main: None})
+        return bare
+    candidate = _placed(bare, place, drop_ins, entries, created)
+    if request.exclusive and not request.absent:
+        found = statements_by_setting(candidate, place, request.wanted)
+        rivals = [line for statements in found.values() for line in others(candidate, statements)]
+        candidate = commented_out(candidate, rivals)
+    return candidate
+
+
+def _placed(bare: Overlay, place: Place, drop_ins: list[str], entries: Entries, created: tuple[str, ...]) -> Overlay:
+    """The first entries in a drop-in, if one comes before all rivals, else on top; the last ones at the end."""
+    texts = dict(bare.texts)
+    text = bare.read(place.main) or ""
+    last = _ssh_entries.at(entries, "last")
+    if last:
+        text = _managed.append(text, _managed.block("last", _ssh_entries.ssh_body(last), created))
+        texts[place.main] = text
+    first = _ssh_entries.at(entries, "first")
+    if not first:
+        return Overlay(bare.base, texts)
+    for path in drop_ins:
+        if bare.read(path) is None and os.path.isdir(posixpath.dirname(path)):
+            own = _managed.own_file("drop-in", _ssh_entries.ssh_body(first))
+            trial = Overlay(bare.base, {**texts, path: own})
+            if comes_first(trial, place, path, first, blocks_apart=False):
+                return trial
+    texts[place.main] = _managed.insert_before(
+        text, 1, _managed.block("first", _ssh_entries.ssh_body(first), () if last else created)
+    )
+    return Overlay(bare.base, texts)
+
+
+def _created(disk: Disk, target: Target) -> tuple[str, ...]:
+    """What we created: remembered in our block from an earlier run, or about to be created now."""
+    text = disk.read(target.place.main)
+    if text is None:
+        return ("file",) if _has_directory(target) else ("file", "directory")
+    return next((created for _position, created, _body in _managed.blocks(text) if created), ())
+
+
+def _has_directory(target: Target) -> bool:
+    with acting_as(target.owner):
+        return os.path.isdir(posixpath.dirname(target.place.main))
+
+
+def _with_directories(changes: list[FileChange], target: Target) -> list[Step]:
+    """The changes, with ~/.ssh created before or removed after where it is ours."""
+    directory = posixpath.dirname(target.place.main)
+    steps: list[Step] = list(changes)
+    for change in changes:
+        if change.path == target.place.main and change.before is None and not _has_directory(target):
+            steps.insert(0, DirectoryCreation(directory, 0o700, target.owner))
+        if change.path == target.place.main and change.after is None:
+            created = [what for _position, whats, _body in _managed.blocks(change.before or "") for what in whats]
+            steps += [DirectoryRemoval(directory, 0o700, target.owner)] if "directory" in created else []
+    return steps

@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: The keepalive.hardening authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""
+Run the project's checks, all or the named parts.
+
+    uv run tests/checks/run.py [lint] [sanity] [unit] [hosts] [molecule]
+
+With several parts, those on the lab's hosts run beside the others, and each part's output is shown when it ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PARTS = {
+    "lint": [
+        "ruff format --check",
+        "ruff check",
+        "mypy",
+        "ansible-lint",
+        "yamllint --strict .",
+        "antsibull-changelog lint",
+        "antsibull-changelog lint-changelog-yaml changelogs/changelog.yaml",
+        "reuse lint --lines",
+    ],
+    "sanity": ["python tests/checks/sanity.py"],
+    "unit": ["pytest tests/unit"],
+    "hosts": ["python tests/hosts/run.py"],
+    "molecule": ["molecule reset --all", "molecule test --all --workers 2 --continue-on-failure"],
+}
+# These share the lab, so they run one after the other.
+ON_THE_LAB = ("hosts", "molecule")
+
+ENVIRONMENT = {
+    "NO_COLOR": "1",
+    # Molecule's state, by default in a folder that every checkout of this name would share.
+    "MOLECULE_EPHEMERAL_DIRECTORY": str(ROOT / ".cache" / "molecule"),
+    "MOLECULE_GLOB": "molecule/*/molecule.yml",
+    "HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".cache" / "hypothesis"),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one part ended."""
+
+    part: str
+    failed: list[str]
+    seconds: float
+
+    def __str__(self) -> str:
+        outcome = "FAILED" if self.failed else "passed"
+        return f"{self.part:<10}{outcome:<8}{self.seconds:>8.1f}   {', '.join(self.failed)}".rstrip()
+
+
+async def run_command(command: str, shown: bool) -> tuple[int, str]:
+    """Run a command to its end; return its exit code and its output, unless that was shown while it ran."""
+    process = await asyncio.create_subprocess_exec(
+        *shlex.split(command),
+        cwd=ROOT,
+        env=os.environ | ENVIRONMENT,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=None if shown else asyncio.subprocess.PIPE,
+        stderr=None if shown else asyncio.subprocess.STDOUT,
+    )
+    try:
+        output, _ = await process.communicate()
+    except asyncio.CancelledError:
+        process.terminate()
+        await process.wait()
+        raise
+    return process.returncode or 0, (output or b"").decode(errors="replace")
+
+
+async def run_part(part: str, shown: bool) -> Result:
+    """Run all commands of a part, also those after a failed one."""
+    started = time.monotonic()
+    print(f"{part}: started", flush=True)
+    failed, report = [], ""
+    for command in PARTS[part]:
+        if shown:
+            print(f"$ {command}", flush=True)
+        code, output = await run_command(command, shown)
+        report += f"$ {command}\n{output}"
+        if code:
+            failed.append(command)
+    result = Result(part, failed, time.monotonic() - started)
+    if not shown:
+        print(f"\n===== {part} =====\n{report.rstrip()}\n===== {result} =====\n", flush=True)
+    return result
+
+
+async def run_all(parts: list[str]) -> list[Result]:
+    """Run the parts in two lanes, one of them with the parts on the lab."""
+
+    async def lane(members: list[str]) -> list[Result]:
+        return [await run_part(part, shown=len(parts) == 1) for part in members]
+
+    on_the_lab = [part for part in parts if part in ON_THE_LAB]
+    others = [part for part in parts if part not in ON_THE_LAB]
+    results = await asyncio.gather(lane(others), lane(on_the_lab))
+    return [result for of_lane in results for result in of_lane]
+
+
+def main() -> int:
+    """Run what the command line names, print the table, return 1 if a part failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"one of {', '.join(PARTS)} (default: all)")
+    parts = list(dict.fromkeys(parser.parse_args().parts)) or list(PARTS)
+    if unknown := sorted(set(parts) - set(PARTS)):
+        parser.error(f"no such part: {', '.join(unknown)}")
+
+    started = time.monotonic()
+    try:
+        results = asyncio.run(run_all(parts))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    print(f"\n{'part':<10}{'result':<8}{'seconds':>8}", *results, sep="\n")
+    print(f"{'total':<18}{time.monotonic() - started:>8.1f}\n")
+    failed = sum(bool(result.failed) for result in results)
+    print(f"{len(results) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
