@@ -12,9 +12,7 @@
 help:
 	@sed -n 's/^##//p' Makefile
 
-# Programs of .venv come first, then the Python it was made from: ansible-test
-# fails on the shims that pyenv puts on PATH.
-IN_VENV = PATH="$(CURDIR)/.venv/bin:$$(sed -n 's/^home = //p' .venv/pyvenv.cfg):$$PATH"
+IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 LAB = $(IN_VENV) python tests/lab/lab.py
 OPTIONS = $(if $(LIMIT),--limit "$(LIMIT)") $(if $(filter-out 0,$(CHECK)),--check --diff) $(ARGS)
 

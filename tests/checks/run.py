@@ -5,7 +5,8 @@ Run the project's checks, all or the named parts.
 
     uv run tests/checks/run.py [lint] [sanity] [unit] [hosts] [molecule]
 
-With several parts, those on the lab's hosts run beside the others, and each part's output is shown when it ends.
+One part alone shows its output while it runs. Several run in two lanes, and each shows when it ends
+what its failed commands printed, and the last line of the others.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import asyncio
 import os
 import shlex
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -35,7 +37,8 @@ PARTS = {
     "sanity": ["python tests/checks/sanity.py"],
     "unit": ["pytest tests/unit"],
     "hosts": ["python tests/hosts/run.py"],
-    "molecule": ["molecule reset --all", "molecule test --all --workers 2 --continue-on-failure"],
+    # Without -v the workers keep the output of failed tests to themselves.
+    "molecule": ["molecule reset", "molecule -v test --all --workers 2 --continue-on-failure"],
 }
 # These share the lab, so they run one after the other.
 ON_THE_LAB = ("hosts", "molecule")
@@ -71,18 +74,20 @@ async def run_command(command: str, shown: bool) -> tuple[int, str]:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=None if shown else asyncio.subprocess.PIPE,
         stderr=None if shown else asyncio.subprocess.STDOUT,
+        # A group of its own, to end it with all that it has started.
+        process_group=0,
     )
     try:
         output, _ = await process.communicate()
     except asyncio.CancelledError:
-        process.terminate()
-        await process.wait()
+        os.killpg(process.pid, signal.SIGTERM)
+        await process.communicate()
         raise
     return process.returncode or 0, (output or b"").decode(errors="replace")
 
 
 async def run_part(part: str, shown: bool) -> Result:
-    """Run all commands of a part, also those after a failed one."""
+    """Run all commands of a part, also those after a failed one, and show what they printed."""
     started = time.monotonic()
     print(f"{part}: started", flush=True)
     failed, report = [], ""
@@ -90,12 +95,13 @@ async def run_part(part: str, shown: bool) -> Result:
         if shown:
             print(f"$ {command}", flush=True)
         code, output = await run_command(command, shown)
-        report += f"$ {command}\n{output}"
+        lines = output.rstrip().splitlines()
+        report += "\n".join([f"$ {command}", *(lines if code else lines[-1:]), ""])
         if code:
             failed.append(command)
     result = Result(part, failed, time.monotonic() - started)
     if not shown:
-        print(f"\n===== {part} =====\n{report.rstrip()}\n===== {result} =====\n", flush=True)
+        print(f"\n===== {result} =====\n{report}", flush=True)
     return result
 
 
@@ -105,10 +111,13 @@ async def run_all(parts: list[str]) -> list[Result]:
     async def lane(members: list[str]) -> list[Result]:
         return [await run_part(part, shown=len(parts) == 1) for part in members]
 
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     on_the_lab = [part for part in parts if part in ON_THE_LAB]
     others = [part for part in parts if part not in ON_THE_LAB]
-    results = await asyncio.gather(lane(others), lane(on_the_lab))
-    return [result for of_lane in results for result in of_lane]
+    async with asyncio.TaskGroup() as group:
+        lanes = [group.create_task(lane(members)) for members in (others, on_the_lab)]
+    return [result for task in lanes for result in task.result()]
 
 
 def main() -> int:
@@ -122,7 +131,7 @@ def main() -> int:
     started = time.monotonic()
     try:
         results = asyncio.run(run_all(parts))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         print("interrupted", file=sys.stderr)
         return 130
     print(f"\n{'part':<10}{'result':<8}{'seconds':>8}", *results, sep="\n")

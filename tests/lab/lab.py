@@ -40,6 +40,8 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 STATE = CHECKOUT / ".cache" / "lab"
 SSH_CONFIG = STATE / "ssh_config"
+# Ansible's own folder for this: a socket's path has to be short, a checkout's may not be.
+SOCKETS = Path.home() / ".ansible" / "cp"
 COLLECTION = "/collections/ansible_collections/keepalive/hardening"
 
 NETWORK = "keepalive-lab"
@@ -237,6 +239,7 @@ def ensure_keys(hosts: list[Host]) -> None:
     """One key for the user, one for each host, and the ssh_config that uses them."""
     user = inventory()["vars"]["ansible_user"]
     known_hosts, blocks = "", ""
+    SOCKETS.mkdir(mode=0o700, parents=True, exist_ok=True)
     for key in [user_key(), *(host_key(host) for host in hosts)]:
         if not key.exists():
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key.name]
@@ -258,6 +261,8 @@ def ensure_keys(hosts: list[Host]) -> None:
         "  StrictHostKeyChecking yes\n"
         "  BatchMode yes\n"
         "  ServerAliveInterval 5\n"
+        # For testinfra, which asks for a shared connection and names no socket.
+        f"  ControlPath {SOCKETS}/lab-%C\n"
     )
 
 
@@ -291,9 +296,12 @@ def key_archive(host: Host) -> bytes:
 
 def create_command(host: Host, hosts: list[Host]) -> list[str]:
     """The podman command that creates a host's container."""
+    # The same address keeps the same MAC: others have it in their ARP tables for a while.
+    mac = "02:00:" + ipaddress.ip_address(host.address).packed.hex(":")
     command = [
         *("podman", "create", "--name", host.container, "--hostname", host.name),
-        *("--network", NETWORK, "--ip", host.address, "--privileged"),
+        *("--network", NETWORK, "--ip", host.address, "--mac-address", mac),
+        "--privileged",
         *("--volume", f"{CHECKOUT}:{COLLECTION}:ro"),
         *(f"--add-host={other.name}:{other.address}" for other in hosts),
     ]
@@ -347,7 +355,7 @@ def ensure_running(host: Host, hosts: list[Host], found: dict[str, Any] | None) 
 
 def wait_until_ready(host: Host, patience: float = 60) -> None:
     """Return once an ssh login works and, where there is systemd, it has finished booting."""
-    probe = "true" if host.init == "none" else "systemctl is-system-running --wait"
+    probe = "true" if host.init == "none" else "timeout 20 systemctl is-system-running --wait"
     command = ["ssh", "-F", str(SSH_CONFIG), "-o", "ConnectTimeout=2", host.name, probe]
     deadline = time.monotonic() + patience
     while True:
