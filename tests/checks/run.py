@@ -28,6 +28,7 @@ PARTS = {
         "ruff format --check",
         "ruff check",
         "mypy",
+        "mypy --python-version 3.12 tests",
         "ansible-lint",
         "yamllint --strict .",
         "antsibull-changelog lint",

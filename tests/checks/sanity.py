@@ -32,8 +32,10 @@ subprocess.run([sys.executable, "-m", "pip", "install", *pinned], check=True)
 def installed_collection() -> Path:
     """Install the collection into a fresh folder, with the real path that ansible-test insists on."""
     shutil.rmtree(WORK / "ansible_collections", ignore_errors=True)
+    environment = os.environ | {"ANSIBLE_COLLECTIONS_PATH": str(WORK)}
     install = [f"{BIN}/ansible-galaxy", "collection", "install", "--offline", "--force"]
-    subprocess.run([*install, "--collections-path", str(WORK), str(ROOT)], check=True, stdout=subprocess.DEVNULL)
+    install += ["--collections-path", str(WORK), str(ROOT)]
+    subprocess.run(install, env=environment, check=True, stdout=subprocess.DEVNULL)
     collection = WORK / "ansible_collections" / "keepalive" / "hardening"
     # Inside a checkout ansible-test asks git for the files, and the checkout ignores this folder.
     subprocess.run(["git", "init", "--quiet"], cwd=collection, check=True)

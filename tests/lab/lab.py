@@ -53,6 +53,15 @@ PACKAGES = (
     "systemd systemd-sysv dbus libpam-systemd openssh-server openssh-client "
     "sudo acl iproute2 nftables procps python3 python3-hypothesis python3-pytest"
 ).split()
+BOOTSTRAP = (
+    "--variant=minbase",
+    f"--include={','.join(PACKAGES)}",
+    "--dpkgopt=force-unsafe-io",
+    # As the Debian installer does it; Debian 11 would not be merged otherwise.
+    "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr",
+    # An old release's index, or a mirror that lags, is good enough for a test.
+    '--aptopt=Acquire::Check-Valid-Until "false"',
+)
 
 # Reaps what sshd leaves behind, as a service manager would.
 SSHD_ONLY = """
@@ -172,19 +181,20 @@ def raise_inotify_limit(wanted: int = 1024) -> None:
 
 def image_of(release: str) -> str:
     """The image's name, which changes with its recipe."""
-    recipe = " ".join(PACKAGES) + (HERE / "image.sh").read_text()
+    recipe = " ".join(BOOTSTRAP) + (HERE / "image.sh").read_text()
     return f"{IMAGE}:{release}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
 
 def mirror() -> str:
     """The Debian mirror this machine itself uses, as apt reads its sources."""
+    addresses = [DEFAULT_MIRROR]
     if shutil.which("apt-get"):
-        line = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Component: main"]
-        done = subprocess.run(line, capture_output=True, text=True, check=False)
-        for address in done.stdout.split():
-            if address.rstrip("/").endswith("/debian"):
-                return address
-    return DEFAULT_MIRROR
+        # The origin is known once apt has fetched an index; without one any .../debian has to do.
+        line = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Component: main"]
+        listing = subprocess.run(line, capture_output=True, text=True, check=False).stdout
+        targets = sorted(listing.splitlines(), key=lambda target: not target.startswith("Debian "))
+        addresses = [target.split()[-1] for target in targets] + addresses
+    return next(address for address in addresses if address.rstrip("/").endswith("/debian"))
 
 
 def build_image(release: str) -> None:
@@ -194,13 +204,7 @@ def build_image(release: str) -> None:
     customize = f'chroot "$1" sh -s < {shlex.quote(str(HERE / "image.sh"))}'
     bootstrap = as_root(
         "mmdebstrap",
-        "--variant=minbase",
-        f"--include={','.join(PACKAGES)}",
-        "--dpkgopt=force-unsafe-io",
-        # As the Debian installer does it; Debian 11 would not be merged otherwise.
-        "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr",
-        # An old release's index, or a mirror that lags, is good enough for a test.
-        '--aptopt=Acquire::Check-Valid-Until "false"',
+        *BOOTSTRAP,
         f"--customize-hook={customize}",
         *(release, "-", mirror()),
     )
@@ -226,10 +230,22 @@ def build_image(release: str) -> None:
 
 def ensure_images(releases: set[str]) -> None:
     """Build the images that are missing, as many at a time as there are cores."""
-    known = run("podman", "images", "--format", "{{.Repository}}:{{.Tag}}").split()
-    missing = [name for name in sorted(releases) if image_of(name) not in known]
-    if missing:
-        in_parallel(build_image, missing, os.cpu_count() or 1)
+    present = images()
+    missing = [release for release in sorted(releases) if image_of(release) not in present]
+    in_parallel(build_image, missing, os.cpu_count() or 1)
+
+
+def remove_outdated_images() -> None:
+    """Remove the images of earlier recipes, except where a container still runs on one."""
+    current = {image_of(host.release) for host in hosts_of(inventory())}
+    for image in images() - current:
+        run("podman", "rmi", image, check=False)
+
+
+def images() -> set[str]:
+    """The names of all images of the lab."""
+    listing = run("podman", "images", "--format", "{{.Repository}}:{{.Tag}}", IMAGE)
+    return set(listing.split())
 
 
 # --- keys ------------------------------------------------------------------
@@ -342,7 +358,8 @@ def ensure_running(host: Host, hosts: list[Host], found: dict[str, Any] | None) 
     create = create_command(host, hosts)
     keys = key_archive(host)
     recipe = hashlib.sha256(repr(create).encode() + keys).hexdigest()[:16]
-    if found and found["Labels"].get("keepalive.recipe") != recipe:
+    if found and (found["Labels"].get("keepalive.recipe") != recipe or found["State"] == "created"):
+        # Outdated, or an earlier run was cut off before the keys were in.
         remove([host.container])
         found = None
     if not found:
@@ -387,6 +404,7 @@ def up(limit: list[str], fresh: bool) -> None:
         wait_until_ready(host)
 
     in_parallel(boot, wanted, len(wanted))
+    remove_outdated_images()
     names = ", ".join(host.name for host in wanted)
     say(f"lab is up in {time.monotonic() - started:.1f} s: {names}")
 
@@ -399,7 +417,7 @@ def status() -> None:
         say(f"{host.name:20} {host.address:15} {host.release:10} {host.init:8} {state}")
 
 
-def down(images: bool) -> None:
+def down(with_images: bool) -> None:
     """Remove what carries the lab's label, and the keys."""
     names = list(containers())
     remove(names)
@@ -407,9 +425,8 @@ def down(images: bool) -> None:
     if networks:
         run("podman", "network", "rm", *networks)
     shutil.rmtree(STATE, ignore_errors=True)
-    kept = run("podman", "images", "--quiet", IMAGE).split()
-    if images and kept:
-        run("podman", "rmi", *kept)
+    if with_images and images():
+        run("podman", "rmi", *images())
     say(f"lab is down: {len(names)} containers removed")
 
 
@@ -437,6 +454,8 @@ def main() -> int:
         except LabError as error:
             print(f"lab: {error}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            return 130
     return 0
 
 
