@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: The keepalive.hardening authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -104,6 +105,9 @@ def _notes(answer: Mapping[str, Any], changed: bool) -> Iterator[str]:
 def _table(rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     return [
-        "  ".join(cell.rjust(width) if column > 2 else cell.ljust(width) for column, (cell, width) in enumerate(zip(row, widths)))
+        "  ".join(
+            cell.rjust(width) if column > 2 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths))
+        )
         for row in rows
     ]

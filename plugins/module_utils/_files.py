@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from ._errors import HardeningError
 
@@ -28,7 +28,7 @@ class Account(NamedTuple):
 
 
 @contextmanager
-def acting_as(account: Optional[Account]) -> Iterator[None]:
+def acting_as(account: Account | None) -> Iterator[None]:
     """
     Leave the file system's permission checks to the kernel, with the user's own rights.
 
@@ -49,7 +49,7 @@ def acting_as(account: Optional[Account]) -> Iterator[None]:
         os.setgroups(own_groups)
 
 
-def read_text(path: str) -> Optional[str]:
+def read_text(path: str) -> str | None:
     """
     The text of a regular file, None if there is none.
 
@@ -70,12 +70,12 @@ def read_text(path: str) -> Optional[str]:
 class Disk:
     """The files as they are, each read once."""
 
-    def __init__(self, account: Optional[Account] = None):
+    def __init__(self, account: Account | None = None):
         self.account = account
-        self._texts: dict[str, Optional[str]] = {}
+        self._texts: dict[str, str | None] = {}
         self._globs: dict[str, list[str]] = {}
 
-    def read(self, path: str) -> Optional[str]:
+    def read(self, path: str) -> str | None:
         if path not in self._texts:
             with acting_as(self.account):
                 self._texts[path] = read_text(path)
@@ -100,10 +100,10 @@ class FileChange:
     def __init__(
         self,
         path: str,
-        before: Optional[str],
-        after: Optional[str],
+        before: str | None,
+        after: str | None,
         mode: int = 0o644,
-        account: Optional[Account] = None,
+        account: Account | None = None,
     ):
         """``mode`` is for a new file; ``account`` is whose rights are used, None for our own."""
         self.path = path
@@ -115,7 +115,7 @@ class FileChange:
         #: Where stage() shall keep a copy of the old file; "" for nowhere.
         self.backup_file = ""
         self._staged = ""
-        self._attributes: Optional[_Attributes] = None
+        self._attributes: _Attributes | None = None
 
     def stage(self) -> None:
         with self._explained():
@@ -192,7 +192,7 @@ class FileChange:
 class DirectoryCreation:
     """A directory that a new file needs and that is not there."""
 
-    def __init__(self, path: str, mode: int, account: Optional[Account]):
+    def __init__(self, path: str, mode: int, account: Account | None):
         self.path = path
         self.mode = mode
         self.account = account
@@ -217,7 +217,7 @@ class DirectoryCreation:
 class DirectoryRemoval:
     """A directory that an earlier run created; it goes if it is empty."""
 
-    def __init__(self, path: str, mode: int, account: Optional[Account]):
+    def __init__(self, path: str, mode: int, account: Account | None):
         self.path = path
         self.mode = mode
         self.account = account
@@ -243,7 +243,7 @@ class _Attributes(NamedTuple):
     extended: dict[str, bytes]
 
 
-def _attributes_of(path: str) -> Optional[_Attributes]:
+def _attributes_of(path: str) -> _Attributes | None:
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -251,7 +251,7 @@ def _attributes_of(path: str) -> Optional[_Attributes]:
     return _Attributes(status, {name: os.getxattr(path, name) for name in os.listxattr(path)})
 
 
-def _give_attributes(descriptor: int, attributes: Optional[_Attributes], new_mode: int) -> None:
+def _give_attributes(descriptor: int, attributes: _Attributes | None, new_mode: int) -> None:
     """Make the open file like the one it replaces; a file that replaces none gets ``new_mode``."""
     if attributes is None:
         os.fchmod(descriptor, new_mode)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from typing import Optional
 
 from ._ssh_text import split_lines
 
@@ -61,7 +60,7 @@ def blocks(text: str) -> Iterator[tuple[str, tuple[str, ...], str]]:
 
 
 def _block_spans(lines: list[str]) -> Iterator[tuple[int, int, str, tuple[str, ...]]]:
-    start: Optional[int] = None
+    start: int | None = None
     for index, line in enumerate(lines):
         begin = _BEGIN_LINE.fullmatch(line.rstrip("\r\n"))
         if begin:

@@ -12,12 +12,14 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from . import _ssh_layer, _sshd_layer, _sysctl_layer
+from ._command import Result
 from ._errors import HardeningError
 from ._files import FileChange
 from ._options import OPTIONS
 from ._transaction import Plan, carry_out, exclusive_run
 
 LAYERS: dict[str, ModuleType] = {"sshd": _sshd_layer, "ssh": _ssh_layer, "sysctl": _sysctl_layer}
+
 
 def run_layer(name: str) -> None:
     """The whole of a module that manages one layer."""
@@ -78,10 +80,15 @@ def _choose(params: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], list[str
 
 def _harden(module: AnsibleModule, chosen: dict[str, dict[str, Any]]) -> list[Plan]:
     """The plans of the chosen layers, carried out unless in check mode. Raises HardeningError."""
+
+    def run(command: list[str]) -> Result:
+        # OpenSSH's and systemctl's words are read, so they have to be English.
+        return Result(*module.run_command(command, environ_update={"LC_ALL": "C"}, handle_exceptions=False))
+
     if module.check_mode:
-        return [LAYERS[name].plan(options) for name, options in chosen.items()]
+        return [LAYERS[name].plan(options, run) for name, options in chosen.items()]
     with exclusive_run():
-        plans = [LAYERS[name].plan(options) for name, options in chosen.items()]
+        plans = [LAYERS[name].plan(options, run) for name, options in chosen.items()]
         for plan in plans:
             if chosen[plan.layer]["backup"]:
                 _request_backups(plan.file_changes)

@@ -7,12 +7,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Optional
 
+from ._command import Result, Run, run_as
 from ._errors import HardeningError
 from ._files import Account
 from ._settings import Setting, Value
@@ -27,21 +26,21 @@ class Refused(Exception):
     """OpenSSH does not accept a configuration; the text is what it said."""
 
 
-def find(program: str) -> Optional[str]:
+def find(program: str) -> str | None:
     """The path of sshd or ssh, or None if it is not installed."""
     path = os.pathsep.join((os.environ.get("PATH", ""), *_SERVER_DIRECTORIES))
     return shutil.which(program, path=path)
 
 
-def version(program: str) -> tuple[int, int]:
+def version(run: Run, program: str) -> tuple[int, int]:
     """Version of the OpenSSH that ``program`` belongs to; (0, 0) where it does not say."""
     # sshd before 9.2 has no -V, and answers an unknown option with its version too.
-    text = _run([program, "-V"]).stderr
+    text = run([program, "-V"]).err
     match = re.search(r"OpenSSH_(\d+)\.(\d+)", text)
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def sshd_dump(program: str, path: str, connection: Connection) -> dict[str, str]:
+def sshd_dump(run: Run, program: str, path: str, connection: Connection) -> dict[str, str]:
     """
     What sshd would apply to the connection: keyword in lower case to value.
 
@@ -57,19 +56,19 @@ def sshd_dump(program: str, path: str, connection: Connection) -> dict[str, str]
         "rdomain=",
     ]
     command = [program, "-T", "-f", path, "-C", ",".join(test)]
-    result = _run(command)
-    no_directory = _NO_DIRECTORY.search(result.stderr)
+    result = run(command)
+    no_directory = _NO_DIRECTORY.search(result.err)
     if no_directory:
         # Stopping the service deletes it. It stays: a service that starts right now would need it.
         os.makedirs(no_directory[1], 0o755, exist_ok=True)
-        result = _run(command)
-    if result.returncode and "no hostkeys available" in result.stderr:
-        with _host_key() as key:
-            result = _run([*command, "-h", key])
+        result = run(command)
+    if result.code and "no hostkeys available" in result.err:
+        with _host_key(run) as key:
+            result = run([*command, "-h", key])
     return _dump(result)
 
 
-def ssh_dump(program: str, host: str, account: Optional[Account], path: Optional[str] = None) -> dict[str, str]:
+def ssh_dump(run: Run, program: str, host: str, account: Account, path: str | None = None) -> dict[str, str]:
     """
     What ssh would use for ``host``, run with the account's own rights since its file may hold Match exec.
 
@@ -77,10 +76,10 @@ def ssh_dump(program: str, host: str, account: Optional[Account], path: Optional
     """
     only = ["-F", path] if path else []
     # Resolving names would tell nothing about keepalive and may take long.
-    return _dump(_run([program, "-G", *only, "-o", "CanonicalizeHostname=no", host], account))
+    return _dump(run_as(account, run, [program, "-G", *only, "-o", "CanonicalizeHostname=no", host]))
 
 
-def interpret(dump: dict[str, str], setting: Setting) -> Optional[Value]:
+def interpret(dump: dict[str, str], setting: Setting) -> Value | None:
     """The value of a setting in a dump; None if this OpenSSH does not know it."""
     text = next((dump[keyword] for keyword in setting.keywords if keyword in dump), None)
     return None if text is None else setting.interpret(text)
@@ -92,11 +91,11 @@ def values(dump: dict[str, str], settings: Iterable[Setting]) -> dict[str, Value
     return {option: value for option, value in read if value is not None}
 
 
-def require_support(program: str, dump: dict[str, str], settings: Iterable[Setting]) -> None:
+def require_support(run: Run, program: str, dump: dict[str, str], settings: Iterable[Setting]) -> None:
     """Raises HardeningError for settings that this OpenSSH does not know."""
     unknown = [setting for setting in settings if interpret(dump, setting) is None]
     if unknown:
-        has = ".".join(map(str, version(program)))
+        has = ".".join(map(str, version(run, program)))
         wants = ", ".join(
             f"{setting.option} ({setting.directive}) needs OpenSSH "
             + (".".join(map(str, setting.since)) if setting.since else "with that directive")
@@ -105,32 +104,12 @@ def require_support(program: str, dump: dict[str, str], settings: Iterable[Setti
         raise HardeningError(f"{program} is OpenSSH {has}: {wants} or later; leave it out for this host")
 
 
-def _run(command: list[str], account: Optional[Account] = None) -> subprocess.CompletedProcess[str]:
-    identity: dict[str, object] = {}
-    if account and account.uid != os.geteuid():
-        identity = {"user": account.uid, "group": account.gid, "extra_groups": list(account.groups), "cwd": "/"}
-    try:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
-            timeout=60,
-            check=False,
-            **identity,  # type: ignore[call-overload]  # the same keywords, present only when root acts for a user
-        )
-    except subprocess.TimeoutExpired as problem:
-        raise HardeningError(f"{' '.join(command)} did not end within 60 s") from problem
-
-
-def _dump(result: subprocess.CompletedProcess[str]) -> dict[str, str]:
-    if result.returncode:
-        raise Refused(result.stderr.strip() or f"exit code {result.returncode}")
+def _dump(result: Result) -> dict[str, str]:
+    if result.code:
+        raise Refused(result.err.strip() or f"exit code {result.code}")
     dump: dict[str, str] = {}
-    for line in result.stdout.splitlines():
-        keyword, _, value = line.partition(" ")
+    for line in result.out.splitlines():
+        keyword, _blank, value = line.partition(" ")
         keyword = keyword.lower()
         # A keyword that stands several times, such as ListenAddress, gets a line each.
         dump[keyword] = f"{dump[keyword]}\n{value.strip()}" if keyword in dump else value.strip()
@@ -138,10 +117,10 @@ def _dump(result: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 
 @contextmanager
-def _host_key() -> Iterator[str]:
+def _host_key(run: Run) -> Iterator[str]:
     """A throwaway host key: sshd -T insists on one."""
     with tempfile.TemporaryDirectory() as directory:
         key = os.path.join(directory, "key")
         keygen = shutil.which("ssh-keygen") or "ssh-keygen"
-        _run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", key])
+        run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", key])
         yield key

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_COMMON = {
+_COMMON: dict[str, dict[str, Any]] = {
     "exclusive": {"type": "bool", "default": False},
     "path": {"type": "path"},
     "backup": {"type": "bool", "default": False},

@@ -7,11 +7,11 @@ from __future__ import annotations
 import os
 import re
 import socket
-import subprocess
 import time
 from contextlib import suppress
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
+from ._command import Run
 from ._errors import HardeningError
 
 _RELOAD_SECONDS = 15.0
@@ -25,12 +25,12 @@ class Daemon(NamedTuple):
     #: sshd writes it anew each time it has read its configuration (sshd.c, main()); "" if it keeps none.
     pid_file: str
     #: When it last read its configuration, in nanoseconds since the epoch; None without a pid file.
-    loaded: Optional[int]
+    loaded: int | None
     #: Addresses to reach it at from this host.
     addresses: tuple[tuple[str, int], ...]
 
 
-def find_daemon(dump: dict[str, str], config: str, default_config: str) -> Optional[Daemon]:
+def find_daemon(dump: dict[str, str], config: str, default_config: str) -> Daemon | None:
     """
     The sshd that listens with ``config``, None if there is none: stopped, or started per connection by a socket.
 
@@ -65,22 +65,50 @@ def reload_command(daemon: Daemon) -> list[str]:
     )
 
 
-def reload(daemon: Daemon, command: list[str], must_answer: bool) -> None:
+def require_same_ports(daemon: Daemon) -> None:
+    """
+    Raises HardeningError if a reload would close a port that sshd listens on.
+
+    That is somebody else's change that no reload has made effective yet. It may lock people out, us too.
+    """
+    with suppress(OSError), open(f"/proc/{daemon.pid}/environ", "rb") as stream:
+        if b"LISTEN_FDS=" in stream.read():
+            # The ports are the socket unit's, and stay.
+            return
+    lost = _listening_ports(daemon.pid) - {port for _host, port in daemon.addresses}
+    if lost and daemon.addresses:
+        raise HardeningError(
+            f"sshd listens on port {', '.join(map(str, sorted(lost)))}, and a reload would end that: the ports in its "
+            "configuration were changed and never loaded; reload sshd yourself when you are sure, or set reload: false"
+        )
+
+
+def reload(run: Run, daemon: Daemon, command: list[str], must_answer: bool) -> None:
     """
     Reload and wait until sshd has read its configuration and answers.
 
     Raises HardeningError with what the service manager said. ``must_answer``: it did before.
     """
-    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    said = (result.stderr or result.stdout).strip()
-    if result.returncode:
-        raise HardeningError(f"{' '.join(command)} failed: {said}{_last_words(command)}")
+    result = run(command)
+    said = (result.err or result.out).strip()
+    if result.code:
+        raise HardeningError(f"{' '.join(command)} failed: {said}{_last_words(run, command)}")
     deadline = time.monotonic() + _RELOAD_SECONDS
     while time.monotonic() < deadline:
         if _has_reloaded(daemon) and (not must_answer or answers(daemon)):
             return
         time.sleep(0.02)
-    raise HardeningError(f"sshd took no connection after {' '.join(command)}{_last_words(command)}")
+    raise HardeningError(f"sshd took no connection after {' '.join(command)}{_last_words(run, command)}")
+
+
+def revive(run: Run, daemon: Daemon, command: list[str]) -> None:
+    """Start the daemon again if it did not survive a reload. Raises HardeningError."""
+    if os.path.exists(f"/proc/{daemon.pid}"):
+        return
+    start = ["start" if word == "reload" else word for word in command]
+    result = run(start)
+    if result.code:
+        raise HardeningError(f"{' '.join(start)} failed: {(result.err or result.out).strip()}")
 
 
 def answers(daemon: Daemon) -> bool:
@@ -115,7 +143,24 @@ def _listens_with(pid: int, config: str, default_config: str) -> bool:
     return same_host and is_sshd and listening and (named[1] if named else default_config) == config
 
 
-def _unit(pid: int) -> Optional[str]:
+def _listening_ports(pid: int) -> set[int]:
+    """The TCP ports that the process listens on."""
+    sockets = set()
+    with suppress(OSError):
+        for descriptor in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                sockets.add(os.readlink(f"/proc/{pid}/fd/{descriptor}"))
+    ports = set()
+    for table in ("tcp", "tcp6"):
+        with suppress(OSError), open(f"/proc/{pid}/net/{table}", encoding="ascii") as stream:
+            for fields in map(str.split, stream):
+                # proc(5): local_address is the second column, st the fourth (0A: listening), inode the tenth.
+                if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                    ports.add(int(fields[1].rpartition(":")[2], 16))
+    return ports
+
+
+def _unit(pid: int) -> str | None:
     """The systemd service that the process belongs to."""
     with suppress(OSError), open(f"/proc/{pid}/cgroup", encoding="utf-8") as stream:
         # "0::/system.slice/ssh.service", or a hierarchy a line in cgroup v1.
@@ -131,17 +176,8 @@ def _addresses(dump: dict[str, str]) -> tuple[tuple[str, int], ...]:
     return tuple((loopback.get(host, host), int(port)) for host, port in pairs)
 
 
-def _last_words(command: list[str]) -> str:
+def _last_words(run: Run, command: list[str]) -> str:
     """What the service wrote to its journal, where there is one."""
     if command[0] != "systemctl":
         return ""
-    with suppress(OSError):
-        status = subprocess.run(
-            ["systemctl", "status", "--no-pager", "--full", "--lines=10", command[-1]],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return "\n" + status.stdout.strip()
-    return ""
+    return "\n" + run(["systemctl", "status", "--no-pager", "--full", "--lines=10", command[-1]]).out.strip()

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Union
 
 from ._errors import HardeningError
 from ._values import LONGEST_TIME, parse_channel_timeouts, parse_flag, parse_time, parse_whole_number
@@ -25,7 +25,7 @@ class Setting(NamedTuple):
     #: Why a value below ``low`` is refused, where that is not obvious.
     why_low: str = ""
     #: The first OpenSSH version that knows the directive.
-    since: Optional[tuple[int, int]] = None
+    since: tuple[int, int] | None = None
     #: Other keywords that mean the same.
     aliases: tuple[str, ...] = ()
     #: Whether sshd takes it in a Match block.
@@ -68,7 +68,7 @@ class Setting(NamedTuple):
             return {} if self.kind == "channel_timeouts" else 0
         if self.kind == "channel_timeouts":
             pairs = [pair.rpartition("=") for pair in text.split()]
-            return {pattern: parse_time(time) for pattern, _, time in pairs}
+            return {pattern: parse_time(time) for pattern, _equals, time in pairs}
         return int(text) if self.kind == "number" else parse_time(text)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Optional
 
 from . import _managed
-from ._settings import Setting, keyword_table
+from ._settings import Setting, Value, keyword_table
 from ._ssh_entries import Entries
 from ._ssh_match import Connection, example_connection
 from ._ssh_text import directives
@@ -22,7 +22,7 @@ Winner = Callable[["list[Statement]", Connection], Optional[Statement]]
 Members = dict[str, tuple[str, tuple[str, ...]]]
 
 
-def without_marks(files: Files, paths: Iterable[str], restored: Optional[frozenset[Setting]]) -> Overlay:
+def without_marks(files: Files, paths: Iterable[str], restored: frozenset[Setting] | None) -> Overlay:
     """
     The configuration as if we had never written to it.
 
@@ -33,7 +33,7 @@ def without_marks(files: Files, paths: Iterable[str], restored: Optional[frozens
     def ours(line: str) -> bool:
         return keywords is None or any(directive.keyword in keywords for directive in directives(line))
 
-    texts: dict[str, Optional[str]] = {}
+    texts: dict[str, str | None] = {}
     for path in paths:
         text = files.read(path)
         if text is not None and "keepalive.hardening" in text:
@@ -100,11 +100,12 @@ def others(files: Files, statements: Iterable[Statement]) -> list[Statement]:
     return result
 
 
-def commented_out(files: Overlay, statements: Iterable[Statement]) -> Overlay:
-    """The configuration with these lines commented out by our mark."""
+def without_rivals(files: Overlay, place: Place, settings: Iterable[Setting]) -> Overlay:
+    """The configuration with every line of another's that sets one of the settings commented out by our mark."""
     numbers: dict[str, set[int]] = {}
-    for statement in statements:
-        numbers.setdefault(statement.path, set()).add(statement.line.number)
+    for statements in statements_by_setting(files, place, settings).values():
+        for statement in others(files, statements):
+            numbers.setdefault(statement.path, set()).add(statement.line.number)
     texts = {path: _managed.comment_out(files.read(path) or "", lines) for path, lines in numbers.items()}
     return Overlay(files.base, {**files.texts, **texts})
 
@@ -143,3 +144,9 @@ def describe_winner(
     return f"{statement.path}, line {number}{scope} wins: {statement.line.keyword} {statement.value}"
 
 
+def beaten(layer: str, setting: Setting, wanted: Value, found: Value | None, winner: str) -> str:
+    """The message for a value that would not be effective."""
+    return (
+        f"{layer}: {setting.option} would be {found}, not {wanted}: {winner}. "
+        "Remove that line, or set exclusive: true to have every competing line commented out"
+    )

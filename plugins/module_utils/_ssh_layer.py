@@ -7,26 +7,27 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from . import _managed, _openssh, _ssh_entries
 from ._accounts import account, bystander
+from ._command import Run
 from ._errors import HardeningError
 from ._files import Account, DirectoryCreation, DirectoryRemoval, Disk, FileChange, acting_as
 from ._settings import SSH, Setting, Value, wanted_values
 from ._ssh_edit import (
+    beaten,
     comes_first,
-    commented_out,
     competing_lines,
     describe_winner,
     drop_in_paths,
-    others,
     statements_by_setting,
     without_marks,
+    without_rivals,
 )
 from ._ssh_entries import Entries
 from ._ssh_match import Block, Connection, example_connection
-from ._ssh_tree import Files, Overlay, Place, included_paths, ssh_winner
+from ._ssh_tree import Overlay, Place, included_paths, ssh_winner
 from ._staging import staged
 from ._transaction import Plan, Step
 
@@ -39,11 +40,11 @@ class Target(NamedTuple):
 
     place: Place
     #: Whose file it is; None for the system's.
-    owner: Optional[Account]
+    owner: Account | None
     #: As whom ssh is asked.
     reader: Account
     #: The -F argument where ssh would not read the file by itself.
-    option_f: Optional[str]
+    option_f: str | None
 
 
 class Request(NamedTuple):
@@ -62,7 +63,7 @@ def present() -> bool:
     return _openssh.find("ssh") is not None
 
 
-def plan(options: dict[str, Any]) -> Plan:
+def plan(options: dict[str, Any], run: Run) -> Plan:
     """
     Read, edit in memory, and have ssh validate each whole configuration with the candidate in place.
 
@@ -73,7 +74,7 @@ def plan(options: dict[str, Any]) -> Plan:
     if program is None:
         raise HardeningError("ssh: no ssh is installed on this host: install openssh-client")
     targets = _targets(options)
-    plans = {target.reader.name: _plan_target(program, target, request) for target in targets}
+    plans = {target.reader.name: _plan_target(run, program, target, request) for target in targets}
     by_user = bool(options.get("users"))
 
     def joined(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -118,14 +119,16 @@ def _targets(options: dict[str, Any]) -> list[Target]:
     targets = []
     for owner in map(account, dict.fromkeys(users)):
         if os.geteuid() not in (0, owner.uid):
-            raise HardeningError(f"ssh: only root or {owner.name} can change {owner.name}'s file: run with become: true")
+            raise HardeningError(
+                f"ssh: only root or {owner.name} can change {owner.name}'s file: run with become: true"
+            )
         usual = posixpath.join(owner.home, ".ssh", "config")
         place = Place(path or usual, posixpath.dirname(usual), owner.home)
         targets.append(Target(place, owner, owner, path if place.main != usual else None))
     return targets
 
 
-def _plan_target(program: str, target: Target, request: Request) -> Plan:
+def _plan_target(run: Run, program: str, target: Target, request: Request) -> Plan:
     place, owner = target.place, target.owner
     disk = Disk(owner)
     candidate = _candidate(disk, target, request)
@@ -137,8 +140,8 @@ def _plan_target(program: str, target: Target, request: Request) -> Plan:
     if connection is None:
         raise HardeningError(f"ssh: host: no host name can be thought of that {request.scope!r} selects")
 
-    def ask(path: Optional[str]) -> dict[str, str]:
-        return _openssh.ssh_dump(program, connection.host, target.reader, path)
+    def ask(path: str | None) -> dict[str, str]:
+        return _openssh.ssh_dump(run, program, connection.host, target.reader, path)
 
     changes = [
         FileChange(path, disk.read(path), text, mode=0o600 if owner else 0o644, account=owner)
@@ -166,11 +169,8 @@ def _plan_target(program: str, target: Target, request: Request) -> Plan:
     enforced = request.position == "first" and not request.absent
     for setting, value in (request.wanted if enforced else {}).items():
         if effective.get(setting.option) != value:
-            reason = describe_winner(candidate, disk, found[setting], ssh_winner, connection)
-            raise HardeningError(
-                f"ssh: {setting.option} would be {effective.get(setting.option)}, not {value}: {reason}. "
-                "Remove that line, or set exclusive: true to have every competing line commented out"
-            )
+            winner = describe_winner(candidate, disk, found[setting], ssh_winner, connection)
+            raise HardeningError(beaten("ssh", setting, value, effective.get(setting.option), winner))
     return Plan(
         layer="ssh",
         before=before,
@@ -199,11 +199,8 @@ def _candidate(disk: Disk, target: Target, request: Request) -> Overlay:
             return Overlay(disk, {**bare.texts, place.main: None})
         return bare
     candidate = _placed(bare, place, drop_ins, entries, created)
-    if request.exclusive and not request.absent:
-        found = statements_by_setting(candidate, place, request.wanted)
-        rivals = [line for statements in found.values() for line in others(candidate, statements)]
-        candidate = commented_out(candidate, rivals)
-    return candidate
+    exclusive = request.exclusive and not request.absent
+    return without_rivals(candidate, place, request.wanted) if exclusive else candidate
 
 
 def _placed(bare: Overlay, place: Place, drop_ins: list[str], entries: Entries, created: tuple[str, ...]) -> Overlay:

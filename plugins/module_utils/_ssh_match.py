@@ -7,7 +7,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 
 class Connection(NamedTuple):
@@ -82,7 +82,7 @@ def criteria(block: Block) -> Iterator[tuple[str, str]]:
         yield attribute, value
 
 
-def block_selects(block: Block, connection: Connection) -> Optional[bool]:
+def block_selects(block: Block, connection: Connection) -> bool | None:
     """
     Whether the lines below ``block`` apply to the connection.
 
@@ -90,7 +90,7 @@ def block_selects(block: Block, connection: Connection) -> Optional[bool]:
     """
     if block.keyword == "host":
         return list_matches(list(block.arguments), (connection.host,), ignore_case=True)
-    answer: Optional[bool] = True
+    answer: bool | None = True
     for attribute, value in criteria(block):
         hit = _criterion_holds(attribute.lstrip("!"), value, connection)
         if hit is None:
@@ -100,7 +100,7 @@ def block_selects(block: Block, connection: Connection) -> Optional[bool]:
     return answer
 
 
-def _criterion_holds(attribute: str, value: str, connection: Connection) -> Optional[bool]:
+def _criterion_holds(attribute: str, value: str, connection: Connection) -> bool | None:
     patterns = value.split(",")
     if attribute == "all":
         return True
@@ -124,7 +124,7 @@ def _criterion_holds(attribute: str, value: str, connection: Connection) -> Opti
     return None
 
 
-def selects(scope: tuple[Block, ...], connection: Connection) -> Optional[bool]:
+def selects(scope: tuple[Block, ...], connection: Connection) -> bool | None:
     """Whether all of the enclosing blocks select the connection; None where that cannot be told."""
     answers = [block_selects(block, connection) for block in scope]
     if False in answers:
@@ -132,7 +132,7 @@ def selects(scope: tuple[Block, ...], connection: Connection) -> Optional[bool]:
     return None if None in answers else True
 
 
-def example(patterns: list[str], fallback: str) -> Optional[str]:
+def example(patterns: list[str], fallback: str) -> str | None:
     """A text that the pattern list selects: ``fallback`` if it does, else made from the patterns."""
     positive = [pattern for pattern in patterns if not pattern.startswith("!")]
     fillings = ("x", "", "keepalive")
@@ -141,7 +141,7 @@ def example(patterns: list[str], fallback: str) -> Optional[str]:
     return next((text for text in candidates if text and list_matches(patterns, (text,), ignore_case=True)), None)
 
 
-def example_address(patterns: list[str], fallback: str) -> Optional[str]:
+def example_address(patterns: list[str], fallback: str) -> str | None:
     """As example(), for addresses and networks."""
     candidates = [fallback]
     for pattern in patterns:
@@ -156,7 +156,7 @@ def example_address(patterns: list[str], fallback: str) -> Optional[str]:
 
 def example_connection(
     scope: tuple[Block, ...], base: Connection, members: dict[str, tuple[str, tuple[str, ...]]]
-) -> Optional[Connection]:
+) -> Connection | None:
     """
     A connection that every block of ``scope`` selects, or None if none could be found.
 
@@ -183,7 +183,9 @@ def example_connection(
             elif attribute == "address":
                 connection = connection._replace(address=example_address(patterns, connection.address) or "")
             elif attribute == "localaddress":
-                connection = connection._replace(local_address=example_address(patterns, connection.local_address) or "")
+                connection = connection._replace(
+                    local_address=example_address(patterns, connection.local_address) or ""
+                )
             elif attribute == "localport" and value.isdigit():
                 connection = connection._replace(local_port=int(value))
     return connection if selects(scope, connection) else None

@@ -8,7 +8,7 @@ import fnmatch
 import os.path
 import posixpath
 from collections.abc import Iterator
-from typing import NamedTuple, Optional, Protocol
+from typing import NamedTuple, Protocol
 
 from ._ssh_match import Block, Connection, selects
 from ._ssh_text import Line, directives, quote_argument, split_lines
@@ -20,7 +20,7 @@ _DEEPEST_INCLUDE = 16
 class Files(Protocol):
     """Where texts come from: the disk, or a candidate laid over it."""
 
-    def read(self, path: str) -> Optional[str]:
+    def read(self, path: str) -> str | None:
         """The text of a file, or None if there is none."""
 
     def glob(self, pattern: str) -> list[str]:
@@ -30,11 +30,11 @@ class Files(Protocol):
 class Overlay:
     """Other files with some texts replaced; None as text means that the file is gone."""
 
-    def __init__(self, base: Files, texts: dict[str, Optional[str]]):
+    def __init__(self, base: Files, texts: dict[str, str | None]):
         self.base = base
         self.texts = texts
 
-    def read(self, path: str) -> Optional[str]:
+    def read(self, path: str) -> str | None:
         return self.texts[path] if path in self.texts else self.base.read(path)
 
     def glob(self, pattern: str) -> list[str]:
@@ -62,7 +62,7 @@ class Place(NamedTuple):
     #: What ~ means, for ssh_config.
     home: str = ""
 
-    def include_pattern(self, argument: str) -> Optional[str]:
+    def include_pattern(self, argument: str) -> str | None:
         """The absolute glob pattern of an Include's argument; None if only OpenSSH can expand it."""
         if "%" in argument or "${" in argument:
             return None
@@ -122,7 +122,7 @@ def included_paths(files: Files, place: Place) -> list[str]:
     return list(paths)
 
 
-def sshd_winner(statements: list[Statement], connection: Connection) -> Optional[Statement]:
+def sshd_winner(statements: list[Statement], connection: Connection) -> Statement | None:
     """
     The line that decides for the connection, of all that set one directive in sshd_config.
 
@@ -133,7 +133,7 @@ def sshd_winner(statements: list[Statement], connection: Connection) -> Optional
     return next((statement for statement in satisfied if statement.scope), satisfied[0] if satisfied else None)
 
 
-def ssh_winner(statements: list[Statement], connection: Connection) -> Optional[Statement]:
+def ssh_winner(statements: list[Statement], connection: Connection) -> Statement | None:
     """As sshd_winner, for ssh_config, where blocks have no priority: the first satisfied line wins."""
     return next((statement for statement in statements if selects(statement.scope, connection) is not False), None)
 

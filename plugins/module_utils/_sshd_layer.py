@@ -6,22 +6,24 @@ from __future__ import annotations
 
 import os
 import posixpath
-from typing import Any, Optional
+from typing import Any
 
 from . import _managed, _openssh, _service, _ssh_entries
 from ._accounts import members_of_groups
+from ._command import Run
 from ._errors import HardeningError
 from ._files import Disk, FileChange
 from ._settings import SSHD, Setting, Value, wanted_values
 from ._ssh_edit import (
+    DROP_IN,
+    beaten,
     comes_first,
-    commented_out,
     competing_lines,
     describe_winner,
     drop_in_paths,
-    others,
     statements_by_setting,
     without_marks,
+    without_rivals,
 )
 from ._ssh_entries import Entries
 from ._ssh_match import Block, Connection, example_connection
@@ -39,7 +41,7 @@ def present() -> bool:
     return _openssh.find("sshd") is not None
 
 
-def plan(options: dict[str, Any]) -> Plan:
+def plan(options: dict[str, Any], run: Run) -> Plan:
     """
     Read, edit in memory, and have sshd validate the whole tree with the candidate in place.
 
@@ -73,39 +75,36 @@ def plan(options: dict[str, Any]) -> Plan:
             f"sshd: match: {match}: no connection can be thought of that this selects, so its values cannot be checked"
         )
 
-    dump, broken = _dump_or_complaint(program, path, connection)
+    dump, broken = _dump_or_complaint(run, program, path, connection)
     before = _openssh.values(dump, settings)
     if dump and not absent:
-        _require_known(program, dump, wanted)
+        _require_known(run, program, dump, wanted)
     changes = [
         FileChange(changed, disk.read(changed), text)
         for changed, text in candidate.texts.items()
         if disk.read(changed) != text
     ]
     if changes or broken:
-        dump = _validated(program, candidate, place, connection)
+        dump = _validated(run, program, candidate, place, connection)
     effective = _openssh.values(dump, settings)
     for setting, value in ({} if absent else wanted).items():
         if effective.get(setting.option) != value:
-            reason = describe_winner(candidate, disk, found[setting], sshd_winner, connection)
-            raise HardeningError(
-                f"sshd: {setting.option} would be {effective.get(setting.option)}, not {value}: {reason}. "
-                "Remove that line, or set exclusive: true to have every competing line commented out"
-            )
-    activate = _activation(dump, disk, place, bool(changes)) if options["reload"] else None
+            winner = describe_winner(candidate, disk, found[setting], sshd_winner, connection)
+            raise HardeningError(beaten("sshd", setting, value, effective.get(setting.option), winner))
+    activate = _activation(run, dump, disk, place, bool(changes)) if options["reload"] else None
     return Plan(
         layer="sshd",
         before=before,
         effective=effective,
         steps=_ours_first(changes, absent),
         competing=competing_lines(candidate, found, sshd_winner, base, members),
-        read_back=lambda: _openssh.values(_openssh.sshd_dump(program, path, connection), settings),
+        read_back=lambda: _openssh.values(_openssh.sshd_dump(run, program, path, connection), settings),
         activate=activate,
         extra={"reloaded": activate is not None},
     )
 
 
-def _match_criteria(raw: Optional[str], wanted: dict[Setting, Value]) -> str:
+def _match_criteria(raw: str | None, wanted: dict[Setting, Value]) -> str:
     """The criteria of a Match line in one spelling. Raises HardeningError if sshd would read them otherwise."""
     if not raw:
         return ""
@@ -134,7 +133,7 @@ def _candidate(
     """The configuration as it shall be."""
     drop_ins = drop_in_paths(disk, place)
     # An orphan of ours counts too: its Include may be gone from the main file.
-    usual = posixpath.join(posixpath.dirname(place.main), "sshd_config.d", "00-keepalive.conf")
+    usual = posixpath.join(posixpath.dirname(place.main), "sshd_config.d", DROP_IN)
     paths = dict.fromkeys([*included_paths(disk, place), *drop_ins, usual])
     restored = None if absent and not wanted else frozenset(wanted)
     bare = without_marks(disk, paths, restored)
@@ -144,11 +143,7 @@ def _candidate(
     else:
         entries = _ssh_entries.with_values(entries, "first", match, wanted)
     candidate = _placed(bare, place, drop_ins, entries) if entries else bare
-    if exclusive and not absent:
-        found = statements_by_setting(candidate, place, wanted)
-        rivals = [line for statements in found.values() for line in others(candidate, statements)]
-        candidate = commented_out(candidate, rivals)
-    return candidate
+    return without_rivals(candidate, place, wanted) if exclusive and not absent else candidate
 
 
 def _placed(bare: Overlay, place: Place, drop_ins: list[str], entries: Entries) -> Overlay:
@@ -183,17 +178,17 @@ def _port(disk: Disk, place: Place) -> int:
     return next((int(port) for port in ports if port.isdigit()), 22)
 
 
-def _dump_or_complaint(program: str, path: str, connection: Connection) -> tuple[dict[str, str], str]:
+def _dump_or_complaint(run: Run, program: str, path: str, connection: Connection) -> tuple[dict[str, str], str]:
     try:
-        return _openssh.sshd_dump(program, path, connection), ""
+        return _openssh.sshd_dump(run, program, path, connection), ""
     except _openssh.Refused as problem:
         return {}, str(problem)
 
 
-def _validated(program: str, candidate: Files, place: Place, connection: Connection) -> dict[str, str]:
+def _validated(run: Run, program: str, candidate: Files, place: Place, connection: Connection) -> dict[str, str]:
     """What sshd makes of the candidate. Raises HardeningError with sshd's own words."""
     with staged(candidate, place, reader=None, private=True) as (copy, root):
-        dump, complaint = _dump_or_complaint(program, copy, connection)
+        dump, complaint = _dump_or_complaint(run, program, copy, connection)
     if complaint:
         raise HardeningError(
             "sshd: sshd does not accept the configuration, nothing was changed; mend what it says first: "
@@ -202,10 +197,10 @@ def _validated(program: str, candidate: Files, place: Place, connection: Connect
     return dump
 
 
-def _require_known(program: str, dump: dict[str, str], wanted: dict[Setting, Value]) -> None:
-    _openssh.require_support(program, dump, wanted)
+def _require_known(run: Run, program: str, dump: dict[str, str], wanted: dict[Setting, Value]) -> None:
+    _openssh.require_support(run, program, dump, wanted)
     count = next((value for setting, value in wanted.items() if setting.option == "client_alive_count_max"), None)
-    if count == 0 and _openssh.version(program) < (8, 2):
+    if count == 0 and _openssh.version(run, program) < (8, 2):
         raise HardeningError(
             "sshd: client_alive_count_max: before OpenSSH 8.2, 0 ends a session at the first missed probe"
         )
@@ -220,17 +215,21 @@ def _ours_first(changes: list[FileChange], absent: bool) -> list[FileChange]:
     return sorted(changes, key=lambda change: (_managed.own_lines(change.after or "") == set()) != absent)
 
 
-def _activation(dump: dict[str, str], disk: Disk, place: Place, changed: bool) -> Any:
+def _activation(run: Run, dump: dict[str, str], disk: Disk, place: Place, changed: bool) -> Any:
     """What reloads the running sshd, if it has to: files were changed, by us now or by anyone since it read them."""
     daemon = _service.find_daemon(dump, place.main, DEFAULT_PATH)
     if daemon is None or not (changed or _outdated(daemon, disk, place)):
         return None
     command = _service.reload_command(daemon)
+    _service.require_same_ports(daemon)
     must_answer = _service.answers(daemon)
 
     def activate() -> None:
-        current = _service.find_daemon(dump, place.main, DEFAULT_PATH) or daemon
-        _service.reload(current, command, must_answer)
+        current = _service.find_daemon(dump, place.main, DEFAULT_PATH)
+        if current:
+            _service.reload(run, current, command, must_answer)
+        else:
+            _service.revive(run, daemon, command)
 
     return activate
 

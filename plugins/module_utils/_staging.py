@@ -9,14 +9,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Optional
 
 from ._files import Account, acting_as
 from ._ssh_tree import Files, Place, included_paths, relocated
 
 
 @contextmanager
-def staged(files: Files, place: Place, reader: Optional[Account], private: bool) -> Iterator[tuple[str, str]]:
+def staged(files: Files, place: Place, reader: Account | None, private: bool) -> Iterator[tuple[str, str]]:
     """
     The path of the copy's main file, and the root to take out of what the tool says about it.
 

@@ -7,13 +7,22 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import Any
 
 from . import _managed
+from ._command import Run
 from ._errors import HardeningError
 from ._files import Disk, FileChange
 from ._settings import SYSCTL, Setting, Value, wanted_values
-from ._sysctl_text import BOOT_DIRECTORIES, PROCPS_DIRECTORIES, Assignment, assignments, normalize, reading_order, winner
+from ._sysctl_text import (
+    BOOT_DIRECTORIES,
+    PROCPS_DIRECTORIES,
+    Assignment,
+    assignments,
+    normalize,
+    reading_order,
+    winner,
+)
 from ._transaction import Plan, Step
 
 # Nothing that a distribution ships sorts behind it.
@@ -79,7 +88,7 @@ def present() -> bool:
     return os.path.exists(posixpath.join(_PROC, "net/ipv4/tcp_keepalive_time"))
 
 
-def plan(options: dict[str, Any]) -> Plan:
+def plan(options: dict[str, Any], run: Run) -> Plan:
     """
     Read, edit in memory, and work out what the next boot would set.
 
@@ -99,7 +108,7 @@ def plan(options: dict[str, Any]) -> Plan:
     files = _SysctlFiles(disk, path)
     entries = _read_entries(disk.read(path) or "")
     settings = list(wanted) or list(entries)
-    texts: dict[str, Optional[str]] = {}
+    texts: dict[str, str | None] = {}
     if persist:
         texts = _candidate(files, disk, path, entries, wanted, absent, options["exclusive"])
     readings = files.readings(texts)
@@ -150,17 +159,19 @@ class _SysctlFiles:
             "sysctl --system": [*reading_order(PROCPS_DIRECTORIES, names), _SYSCTL_CONF],
         }
 
-    def readings(self, texts: dict[str, Optional[str]]) -> dict[str, list[Assignment]]:
+    def readings(self, texts: dict[str, str | None]) -> dict[str, list[Assignment]]:
         """Every assignment in both orders, with some texts replaced."""
         read = {}
         for reader, order in self.orders.items():
             real = [os.path.realpath(path) for path in order]
             read[reader] = [
-                line for path in real for line in assignments(path, (texts[path] if path in texts else self._text(path)) or "")
+                line
+                for path in real
+                for line in assignments(path, (texts[path] if path in texts else self._text(path)) or "")
             ]
         return read
 
-    def _text(self, path: str) -> Optional[str]:
+    def _text(self, path: str) -> str | None:
         # A link to /dev/null masks a file of the same name.
         return "" if path == os.devnull else self.disk.read(path)
 
@@ -179,7 +190,7 @@ def _candidate(
     wanted: dict[Setting, Value],
     absent: bool,
     exclusive: bool,
-) -> dict[str, Optional[str]]:
+) -> dict[str, str | None]:
     """Path to text of every file as it shall be, of those that we touch or have touched."""
     managed = set(wanted) or set(SYSCTL)
     keys = {normalize(setting.directive) for setting in managed}
@@ -187,7 +198,7 @@ def _candidate(
     def sets_managed(line: str) -> bool:
         return any(entry.key in keys for entry in assignments("", line))
 
-    texts: dict[str, Optional[str]] = {}
+    texts: dict[str, str | None] = {}
     for real in {os.path.realpath(file) for order in files.orders.values() for file in order} - {os.devnull}:
         text = disk.read(real)
         if text is not None and "keepalive.hardening" in text:
@@ -221,7 +232,7 @@ def _require_winner(
     value: Value,
     readings: dict[str, list[Assignment]],
     path: str,
-    texts: dict[str, Optional[str]],
+    texts: dict[str, str | None],
     disk: Disk,
 ) -> None:
     for reader, read in readings.items():
@@ -232,7 +243,9 @@ def _require_winner(
                 f"choose a path that ends in .conf in {BOOT_DIRECTORIES[0]}"
             )
         if line.value != str(value):
-            number = _managed.same_line(line.line, texts.get(line.path) or disk.read(line.path) or "", disk.read(line.path) or "")
+            number = _managed.same_line(
+                line.line, texts.get(line.path) or disk.read(line.path) or "", disk.read(line.path) or ""
+            )
             raise HardeningError(
                 f"sysctl: {setting.option} would not be {value} after {reader}: {line.path}, line {number} wins: "
                 f"{setting.directive} = {line.value}. "
@@ -241,7 +254,7 @@ def _require_winner(
 
 
 def _boot_value(setting: Setting, read: list[Assignment]) -> Any:
-    """What the next boot sets: a number where the line is one, else the line's text; the kernel's default if no line does."""
+    """What the next boot sets: a number, or the text of a line that is none; without a line the kernel's default."""
     line = winner(read, normalize(setting.directive))
     if line is None or line.value is None:
         return _KERNEL_DEFAULTS[setting.option]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 from collections.abc import Iterable
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from ._ssh_text import split_lines
 
@@ -27,7 +27,7 @@ class Assignment(NamedTuple):
     #: With slashes, such as net/ipv4/tcp_retries2; may hold wildcards.
     key: str
     #: None for a bare -key, which takes the key out of wildcards' reach.
-    value: Optional[str]
+    value: str | None
 
     def covers(self, key: str) -> bool:
         """Whether it says something about the key, by name or by wildcard."""
@@ -73,7 +73,7 @@ def reading_order(directories: Iterable[str], names: dict[str, list[str]]) -> li
     return [chosen[name] for name in sorted(chosen, key=lambda name: name.encode(errors="surrogateescape"))]
 
 
-def winner(read: Iterable[Assignment], key: str) -> Optional[Assignment]:
+def winner(read: Iterable[Assignment], key: str) -> Assignment | None:
     """
     The assignment whose value the key gets, None if it keeps what it has.
 

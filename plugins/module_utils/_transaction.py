@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -49,7 +49,7 @@ class Plan:
     before: dict[str, Any]
     #: The same for the candidate, as the real tool reads it in a copy.
     effective: dict[str, Any]
-    steps: list[Step]
+    steps: Sequence[Step]
     #: Every other line that sets a managed option.
     competing: list[dict[str, Any]]
     #: Reads the effective values back after the change.

@@ -11,7 +11,7 @@ from typing import Any
 LONGEST_TIME = 2147483
 
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_TIME_PART = re.compile(r"([0-9]+)([smhdw]?)", re.IGNORECASE)
+_TIME_PART = re.compile(r"([0-9]+)([smhdw]?)", re.IGNORECASE | re.ASCII)
 _WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]*")
 
 # sshd_config(5), ChannelTimeout. A pattern that matches none of these is accepted by sshd and does nothing.

@@ -2,6 +2,7 @@
 
 # SPDX-FileCopyrightText: The keepalive.hardening authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 

@@ -57,8 +57,6 @@ BOOTSTRAP = (
     "--variant=minbase",
     f"--include={','.join(PACKAGES)}",
     "--dpkgopt=force-unsafe-io",
-    # As the Debian installer does it; Debian 11 would not be merged otherwise.
-    "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr",
     # An old release's index, or a mirror that lags, is good enough for a test.
     '--aptopt=Acquire::Check-Valid-Until "false"',
 )
@@ -376,7 +374,8 @@ def wait_until_ready(host: Host, patience: float = 60) -> None:
     command = ["ssh", "-F", str(SSH_CONFIG), "-o", "ConnectTimeout=2", host.name, probe]
     deadline = time.monotonic() + patience
     while True:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        # Not our stdin: several ssh at once leave it non-blocking, which Ansible then refuses.
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         state = done.stdout.strip()
         if done.returncode == 0 or state == "degraded":
             break
