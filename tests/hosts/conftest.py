@@ -49,7 +49,6 @@ def as_installed(installed: Path) -> Iterator[None]:
     for root in MANAGED:
         if snapshot(root) == before[root]:
             continue
-        run("chattr", "-R", "-i", root)
         run_ok("rm", "-rf", root)
         if (installed / root[1:]).exists():
             run_ok("cp", "--archive", str(installed / root[1:]), root)

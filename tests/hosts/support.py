@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible_collections.keepalive.hardening.plugins.module_utils import _ssh_layer, _sshd_layer, _sysctl_layer
+from ansible_collections.keepalive.hardening.plugins.module_utils._command import Result
 from ansible_collections.keepalive.hardening.plugins.module_utils._options import OPTIONS
 from ansible_collections.keepalive.hardening.plugins.module_utils._transaction import Plan, carry_out, exclusive_run
 
@@ -29,10 +30,16 @@ def harden(layer: str, **options: Any) -> Plan:
     # Ansible hands these on as text.
     filled.update({name: str(value) if type(value) is int else value for name, value in options.items()})
     with exclusive_run():
-        plan = LAYERS[layer].plan(filled)
+        plan = LAYERS[layer].plan(filled, run_command)
         if plan.changed:
             carry_out([plan])
     return plan
+
+
+def run_command(command: list[str]) -> Result:
+    """What AnsibleModule.run_command() is to the layers."""
+    done = run(*command, env={**os.environ, "LC_ALL": "C"})
+    return Result(done.returncode, done.stdout, done.stderr)
 
 
 class Entry(NamedTuple):

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Optional
+
+from hypothesis import strategies
 
 from ansible_collections.keepalive.hardening.plugins.module_utils._ssh_tree import glob_matches
-from hypothesis import strategies
 
 _FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -22,7 +22,7 @@ class MemoryFiles:
     def __init__(self, texts: dict[str, str]):
         self.texts = texts
 
-    def read(self, path: str) -> Optional[str]:
+    def read(self, path: str) -> str | None:
         return self.texts.get(path)
 
     def glob(self, pattern: str) -> list[str]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies
+
 from ansible_collections.keepalive.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.keepalive.hardening.plugins.module_utils._settings import (
     SSH,
@@ -17,7 +19,6 @@ from ansible_collections.keepalive.hardening.plugins.module_utils._settings impo
     wanted_values,
 )
 from ansible_collections.keepalive.hardening.plugins.module_utils._values import render
-from hypothesis import given, strategies
 
 LAYERS = {"sshd": SSHD, "ssh": SSH, "sysctl": SYSCTL}
 

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, strategies
+
 from ansible_collections.keepalive.hardening.plugins.module_utils._values import (
     LONGEST_TIME,
     parse_channel_timeouts,
@@ -13,7 +15,6 @@ from ansible_collections.keepalive.hardening.plugins.module_utils._values import
     parse_whole_number,
     render,
 )
-from hypothesis import given, strategies
 
 
 @pytest.mark.parametrize(
