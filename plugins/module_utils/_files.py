@@ -61,9 +61,10 @@ def read_text(path: str) -> str | None:
         return None
     except OSError as problem:
         raise HardeningError(f"cannot read {path}: {problem.strerror}") from problem
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise HardeningError(f"{path} is not a regular file")
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise HardeningError(f"{path} is not a regular file")
         return stream.read().decode(**_CODEC)
 
 

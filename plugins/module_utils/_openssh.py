@@ -93,15 +93,19 @@ def values(dump: dict[str, str], settings: Iterable[Setting]) -> dict[str, Value
 
 def require_support(run: Run, program: str, dump: dict[str, str], settings: Iterable[Setting]) -> None:
     """Raises HardeningError for settings that this OpenSSH does not know."""
-    unknown = [setting for setting in settings if interpret(dump, setting) is None]
+    unseen = [setting for setting in settings if interpret(dump, setting) is None]
+    if not unseen:
+        return
+    has = version(run, program)
+    # The dump of sshd 9.2 leaves ChannelTimeout out while it is not set.
+    unknown = [setting for setting in unseen if not setting.since or has < setting.since]
     if unknown:
-        has = ".".join(map(str, version(run, program)))
         wants = ", ".join(
             f"{setting.option} ({setting.directive}) needs OpenSSH "
             + (".".join(map(str, setting.since)) if setting.since else "with that directive")
             for setting in unknown
         )
-        raise HardeningError(f"{program} is OpenSSH {has}: {wants} or later; leave it out for this host")
+        raise HardeningError(f"{program} is OpenSSH {has[0]}.{has[1]}: {wants} or later; leave it out for this host")
 
 
 def _dump(result: Result) -> dict[str, str]:

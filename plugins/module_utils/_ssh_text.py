@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# readconf.c and servconf.c take the keyword with strdelim(): blanks, at most one "=", quotes allowed.
-_KEYWORD = re.compile(r'[ \t\r]*("?)([A-Za-z0-9]+)\1(?:[ \t\r]*=[ \t\r]*|[ \t\r]+|(?=")|(?=[\n\f])|\Z)')
+# readconf.c and servconf.c take the keyword with strdelim(): blanks, at most one "=" on either side, quotes allowed.
+_KEYWORD = re.compile(r'[ \t\r]*(?:=[ \t\r]*)?("?)([A-Za-z0-9]+)\1(?:[ \t\r]*=[ \t\r]*|[ \t\r]+|(?=")|(?=[\n\f])|\Z)')
 _TRAILING_BLANK = " \t\r\n\f"
 
 
@@ -84,5 +84,6 @@ def split_arguments(text: str) -> list[str]:
 
 
 def quote_argument(word: str) -> str:
-    """The word as one argument, quoted where it holds a blank."""
-    return f'"{word}"' if " " in word or "\t" in word else word
+    """The word as one argument: quoted where it holds a blank, and escaped only where it must be."""
+    escaped = re.sub(r"""(['"]|\\(?=['"\\]|\Z))""", r"\\\1", word)
+    return f'"{escaped}"' if " " in word or "\t" in word else escaped

@@ -10,6 +10,7 @@ import posixpath
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+from ._errors import HardeningError
 from ._ssh_match import Block, Connection, selects
 from ._ssh_text import Line, directives, quote_argument, split_lines
 
@@ -86,15 +87,21 @@ class Statement(NamedTuple):
 
 
 def walk(files: Files, place: Place, keywords: frozenset[str]) -> Iterator[Statement]:
-    """Every line with one of ``keywords`` or Include, in the order in which OpenSSH reads them."""
+    """
+    Every line with one of ``keywords`` or Include, in the order in which OpenSSH reads them.
+
+    Raises HardeningError where Includes nest too deeply, as those of a file that includes itself.
+    """
     yield from _walk_file(files, place, place.main, keywords | {"include", "match", "host"}, (), 0)
 
 
 def _walk_file(
     files: Files, place: Place, path: str, keywords: frozenset[str], outer: tuple[Block, ...], depth: int
 ) -> Iterator[Statement]:
+    if depth > _DEEPEST_INCLUDE:
+        raise HardeningError(f"{path} is included more than {_DEEPEST_INCLUDE} levels deep, which OpenSSH refuses")
     text = files.read(path)
-    if text is None or depth > _DEEPEST_INCLUDE:
+    if text is None:
         return
     scope = outer
     for line in directives(text):
@@ -113,7 +120,7 @@ def _walk_file(
 
 
 def included_paths(files: Files, place: Place) -> list[str]:
-    """The files of the configuration in reading order, the main one first, each once."""
+    """The files of the configuration, each once, the main one first."""
     paths = {place.main: None}
     for statement in walk(files, place, frozenset()):
         for argument in statement.line.arguments:

@@ -177,7 +177,10 @@ def test_a_scope_selects_where_all_of_its_blocks_do(scope: tuple[Block, ...], an
     assert selects(scope, ALICE) is answer
 
 
-GROUPS = {"sftp": ("carol", ("carol", "sftp")), "wheel": ("dave", ("dave", "wheel"))}
+GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "sftp": ("carol", ("carol", "sftp")),
+    "wheel": ("dave", ("dave", "wheel")),
+}
 
 NAMES = strategies.text(alphabet="ab1*?-.", min_size=1, max_size=5).filter(lambda name: name.strip("."))
 OCTET = strategies.integers(0, 255)

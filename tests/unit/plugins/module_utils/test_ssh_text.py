@@ -46,6 +46,8 @@ def test_debians_files_are_split_without_loss(name: str) -> None:
         "ClientAliveInterval\t=\t5",
         "clientaliveinterval 5",
         "CLIENTALIVEINTERVAL 5",
+        " = ClientAliveInterval 5",
+        "=ClientAliveInterval=5",
         '"ClientAliveInterval" 5',
         'ClientAliveInterval "5"',
         'ClientAliveInterval"5"',
@@ -60,7 +62,9 @@ def test_one_directive_in_every_spelling(text: str) -> None:
     assert (line.number, line.keyword, line.arguments) == (1, "clientaliveinterval", ["5"])
 
 
-@pytest.mark.parametrize("text", ["", "\n", " \t\r\n", "# UsePAM yes", "  #UsePAM yes", "#", "=", '""'])
+@pytest.mark.parametrize(
+    "text", ["", "\n", " \t\r\n", "# UsePAM yes", "  #UsePAM yes", "#", "=", "= = UsePAM yes", '""']
+)
 def test_blank_lines_and_comments_are_no_directives(text: str) -> None:
     assert list(directives(text)) == []
 
@@ -83,7 +87,7 @@ def test_keyword_and_words_of_a_line(text: str, keyword: str, arguments: list[st
 
 
 def test_directives_are_counted_by_the_lines_of_the_file() -> None:
-    text = "# one\r\nPort 22\n\nform\x0cfeed \u2028 and more\nUsePAM yes"
+    text = "# one\r\nPort 22\n\n# form\x0cfeed, line\u2028separator\nUsePAM yes"
     assert [(line.number, line.keyword) for line in directives(text)] == [(2, "port"), (5, "usepam")]
 
 

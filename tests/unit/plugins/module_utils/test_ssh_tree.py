@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies
 
+from ansible_collections.keepalive.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.keepalive.hardening.plugins.module_utils._files import Disk
 from ansible_collections.keepalive.hardening.plugins.module_utils._ssh_match import Connection
 from ansible_collections.keepalive.hardening.plugins.module_utils._ssh_text import directives, split_lines
@@ -110,6 +111,20 @@ def test_includes_are_followed_as_deep_as_openssh_goes(depth: int) -> None:
     assert values(texts, Place("/etc/ssh/0", "/etc/ssh")) == ["1"]
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {f"/etc/ssh/{level}": f"Include {level + 1}\n" for level in range(18)},
+        {"/etc/ssh/0": "Match User a\nInclude 0\n"},
+        {"/etc/ssh/0": "Include d/*\n", **{f"/etc/ssh/d/{name}": "Include d/*\n" for name in "abcdef"}},
+    ],
+    ids=["seventeen levels", "a file that includes itself", "a directory that includes itself"],
+)
+def test_includes_that_openssh_refuses_are_an_error_at_once(texts: dict[str, str]) -> None:
+    with pytest.raises(HardeningError, match=r"/etc/ssh/.* is included more than 16 levels deep"):
+        values(texts, Place("/etc/ssh/0", "/etc/ssh"))
+
+
 def scopes(texts: dict[str, str]) -> dict[str, str]:
     return {statement.value: " / ".join(map(str, statement.scope)) for statement in statements(texts)}
 
@@ -137,10 +152,12 @@ def test_an_include_inside_a_match_block_belongs_to_it() -> None:
     }
 
 
-def test_the_files_of_a_configuration_are_listed_in_reading_order_and_once() -> None:
-    texts = {MAIN: "Include b a\nMatch User x\nInclude c b", **{f"/etc/ssh/{name}": "Port 1" for name in "abc"}}
+def test_the_files_of_a_configuration_are_listed_once_and_the_main_one_first() -> None:
+    texts = {MAIN: "Include b a\nMatch User x\nInclude c b", **{f"/etc/ssh/{name}": "Port 1" for name in "abcd"}}
     texts["/etc/ssh/b"] = "Include c"
-    assert included_paths(MemoryFiles(texts), PLACE) == [MAIN, "/etc/ssh/b", "/etc/ssh/c", "/etc/ssh/a"]
+    paths = included_paths(MemoryFiles(texts), PLACE)
+    assert paths[0] == MAIN
+    assert sorted(paths[1:]) == ["/etc/ssh/a", "/etc/ssh/b", "/etc/ssh/c"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,199 @@
+# SPDX-FileCopyrightText: The keepalive.hardening authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""sshd_config's files keep what they are, and where one cannot be changed, none is."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from ansible_collections.keepalive.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.keepalive.hardening.tests.hosts.support import (
+    entry,
+    harden,
+    run_ok,
+    snapshot,
+    sshd_says,
+    write,
+)
+
+MAIN = "/etc/ssh/sshd_config"
+DROP_IN = "/etc/ssh/sshd_config.d/00-keepalive.conf"
+# A line of another's in two files: exclusive has to change three.
+RIVALS = "Include /etc/ssh/sshd_config.d/*.conf\nClientAliveInterval 15\n"
+
+
+def assert_refused(words: str, **options: object) -> None:
+    """The run fails with these words and changes nothing."""
+    before = snapshot()
+    with pytest.raises(HardeningError, match=words):
+        harden("sshd", reload=False, **options)
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize("target", ["/etc/ssh/real_config", "real_config", "/home/admin/sshd_config"])
+def test_a_symbolic_link_stays_one(target: str) -> None:
+    write(os.path.join("/etc/ssh", target), "ClientAliveInterval 15\n")
+    os.unlink(MAIN)
+    os.symlink(target, MAIN)
+    before = snapshot()
+
+    harden("sshd", client_alive_interval=60, exclusive=True, reload=False)
+
+    assert os.readlink(MAIN) == target
+    assert sshd_says("ClientAliveInterval") == "60"
+    harden("sshd", state="absent", reload=False)
+    assert snapshot() == before
+
+
+def test_mode_owner_and_acl_are_kept() -> None:
+    write(MAIN, "ClientAliveInterval 15\n", mode=0o640, owner="admin")
+    run_ok("setfacl", "-m", "u:backup:r,g:adm:r", MAIN)
+    before = entry(MAIN)
+
+    harden("sshd", client_alive_interval=60, reload=False)
+
+    assert entry(MAIN)._replace(content=before.content) == before
+    assert entry(MAIN).content != before.content
+    harden("sshd", state="absent", reload=False)
+    assert entry(MAIN) == before
+
+
+def test_bytes_that_are_no_utf8_are_kept() -> None:
+    Path(MAIN).write_bytes(b"# caf\xe9 \xff\nClientAliveInterval 15\n#\xc3\xa9")
+    before = snapshot()
+
+    harden("sshd", client_alive_interval=60, exclusive=True, reload=False)
+
+    assert sshd_says("ClientAliveInterval") == "60"
+    harden("sshd", state="absent", reload=False)
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [(MAIN, 2), ("/etc/ssh/sshd_config.d/50-broken.conf", 2), ("/etc/ssh/sshd_config.d/more/broken.conf", 2)],
+)
+def test_a_configuration_that_is_broken_elsewhere_is_left_alone(path: str, line: int) -> None:
+    write("/etc/ssh/sshd_config.d/10-more.conf", "Include sshd_config.d/more/*.conf\n")
+    include = "Include /etc/ssh/sshd_config.d/*.conf\n" if path == MAIN else ""
+    write(path, f"Port 22\nNoSuchKeyword yes\n{include}")
+
+    assert_refused(rf"does not accept.*{re.escape(path)}.*line {line}", client_alive_interval=60)
+
+
+def test_our_own_broken_drop_in_is_mended() -> None:
+    harden("sshd", client_alive_interval=60, reload=False)
+    text = Path(DROP_IN).read_text()
+    write(DROP_IN, text.replace("ClientAliveInterval 60", "ClientAliveInterval sixty"))
+
+    harden("sshd", client_alive_interval=60, reload=False)
+
+    assert Path(DROP_IN).read_text() == text
+
+
+def test_channel_timeout_needs_openssh_9_2() -> None:
+    options = {"channel_timeout": {"session:*": "5m", "x11-connection": 30}, "unused_connection_timeout": "1m"}
+    if not sshd_says("UnusedConnectionTimeout"):
+        assert_refused(r"is OpenSSH 8\.\d+: channel_timeout.*needs OpenSSH 9\.2", **options)
+        return
+    before = snapshot()
+
+    harden("sshd", reload=False, **options)
+
+    assert sorted(sshd_says("ChannelTimeout").split()) == ["session:*=300", "x11-connection=30"]
+    assert sshd_says("UnusedConnectionTimeout") == "60"
+    assert not harden("sshd", reload=False, **options).changed
+    harden("sshd", state="absent", reload=False)
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "no option is given"),
+        ({"client_alive_interval": "-1"}, "client_alive_interval"),
+        ({"client_alive_interval": "1.5"}, "client_alive_interval"),
+        ({"client_alive_count_max": "0x3"}, "client_alive_count_max"),
+        ({"channel_timeout": {"session": 3}}, "matches no channel type"),
+        ({"client_alive_interval": 9, "match": "Usr backup"}, "criteria"),
+        ({"client_alive_interval": 9, "match": "User a\nPermitRootLogin yes"}, "criteria"),
+        ({"tcp_keepalive": True, "match": "User a"}, "tcp_keepalive"),
+        ({"client_alive_interval": 9, "match": "User a", "exclusive": True}, "exclusive"),
+        ({"client_alive_interval": 9, "path": "/etc/ssh/none"}, "there is no /etc/ssh/none"),
+        ({"client_alive_interval": 9, "path": "/etc/ssh"}, "/etc/ssh is not a regular file"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_meant_is_refused(options: dict[str, object], words: str) -> None:
+    assert_refused(words, **options)
+
+
+@contextmanager
+def read_only(path: str) -> Iterator[None]:
+    """The file or folder on a read-only mount."""
+    run_ok("mount", "--bind", path, path)
+    run_ok("mount", "-o", "remount,bind,ro", path)
+    try:
+        yield
+    finally:
+        run_ok("umount", path)
+
+
+@contextmanager
+def immutable(path: str) -> Iterator[None]:
+    """The file or folder with chattr's i."""
+    get_flags, set_flags, immutable_flag = 0x80086601, 0x40086602, 0x10
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        old = fcntl.ioctl(descriptor, get_flags, bytes(8))
+        flags = struct.pack("q", struct.unpack("q", old)[0] | immutable_flag)
+        try:
+            fcntl.ioctl(descriptor, set_flags, flags)
+        except OSError:
+            pytest.skip("this file system has no immutable files")
+        try:
+            yield
+        finally:
+            fcntl.ioctl(descriptor, set_flags, old)
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("obstacle", [read_only, immutable])
+@pytest.mark.parametrize("path", ["/etc/ssh", "/etc/ssh/sshd_config.d", "/etc/ssh/sshd_config"])
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_one_file_that_cannot_be_written_stops_all(obstacle: object, path: str, state: str) -> None:
+    write(MAIN, RIVALS)
+    write("/etc/ssh/sshd_config.d/50-cloud-init.conf", "ClientAliveInterval 20\n")
+    if state == "absent":
+        harden("sshd", client_alive_interval=60, exclusive=True, reload=False)
+
+    with obstacle(path):  # type: ignore[operator]
+        assert_refused("cannot (write|change) /etc/ssh", client_alive_interval=60, exclusive=True, state=state)
+
+    harden("sshd", client_alive_interval=60, exclusive=True, state=state, reload=False)
+    assert sshd_says("ClientAliveInterval") == ("20" if state == "absent" else "60")
+
+
+def test_a_full_file_system_is_left_as_it_is() -> None:
+    write(MAIN, RIVALS)
+    room = Path("/etc/ssh/sshd_config.d")
+    shutil.rmtree(room)
+    room.mkdir()
+    run_ok("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(room))
+    try:
+        write(str(room / "50-cloud-init.conf"), "ClientAliveInterval 20\n")
+        with pytest.raises(OSError), open(room / "filler", "wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(512))
+        assert_refused("cannot write /etc/ssh.*No space left", client_alive_interval=60, exclusive=True)
+    finally:
+        run_ok("umount", str(room))
