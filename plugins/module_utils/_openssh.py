@@ -56,15 +56,10 @@ def sshd_dump(run: Run, program: str, path: str, connection: Connection) -> dict
         "rdomain=",
     ]
     command = [program, "-T", "-f", path, "-C", ",".join(test)]
-    result = run(command)
-    no_directory = _NO_DIRECTORY.search(result.err)
-    if no_directory:
-        # Stopping the service deletes it. It stays: a service that starts right now would need it.
-        os.makedirs(no_directory[1], 0o755, exist_ok=True)
-        result = run(command)
+    result = _with_run_directory(run, command)
     if result.code and "no hostkeys available" in result.err:
         with _host_key(run) as key:
-            result = run([*command, "-h", key])
+            result = _with_run_directory(run, [*command, "-h", key])
     return _dump(result)
 
 
@@ -106,6 +101,16 @@ def require_support(run: Run, program: str, dump: dict[str, str], settings: Iter
             for setting in unknown
         )
         raise HardeningError(f"{program} is OpenSSH {has[0]}.{has[1]}: {wants} or later; leave it out for this host")
+
+
+def _with_run_directory(run: Run, command: list[str]) -> Result:
+    result = run(command)
+    missing = _NO_DIRECTORY.search(result.err)
+    if missing:
+        # Stopping the service deletes it. It stays: a service that starts right now would need it.
+        os.makedirs(missing[1], 0o755, exist_ok=True)
+        result = run(command)
+    return result
 
 
 def _dump(result: Result) -> dict[str, str]:

@@ -57,7 +57,8 @@ def reload_command(daemon: Daemon) -> list[str]:
     if os.path.isdir("/run/openrc"):
         return ["rc-service", "sshd", "reload"]
     for script in ("/etc/init.d/ssh", "/etc/init.d/sshd"):
-        if os.access(script, os.X_OK):
+        # It signals the process that this file names, and without the file succeeds and does nothing.
+        if os.access(script, os.X_OK) and daemon.pid_file in ("/run/sshd.pid", "/var/run/sshd.pid"):
             return [script, "reload"]
     raise HardeningError(
         f"sshd runs (pid {daemon.pid}) but no service manager that could reload it was found; "
@@ -67,7 +68,7 @@ def reload_command(daemon: Daemon) -> list[str]:
 
 def require_same_ports(daemon: Daemon) -> None:
     """
-    Raises HardeningError if a reload would close a port that sshd listens on.
+    Raises HardeningError if a reload would close a port that sshd listens on, or leave it no address.
 
     That is somebody else's change that no reload has made effective yet. It may lock people out, us too.
     """
@@ -75,6 +76,11 @@ def require_same_ports(daemon: Daemon) -> None:
         if b"LISTEN_FDS=" in stream.read():
             # The ports are the socket unit's, and stay.
             return
+    if daemon.addresses and not any(_is_local(host) for host, _port in daemon.addresses):
+        raise HardeningError(
+            f"sshd would not survive a reload: its ListenAddress is now {daemon.addresses[0][0]}, "
+            "which is no address of this host; mend that first, or set reload: false"
+        )
     lost = _listening_ports(daemon.pid) - {port for _host, port in daemon.addresses}
     if lost and daemon.addresses:
         raise HardeningError(
@@ -141,6 +147,13 @@ def _listens_with(pid: int, config: str, default_config: str) -> bool:
     listening = "[listener]" in title if title.startswith("sshd: ") else " -i" not in title
     named = re.search(r" -f ?(\S+)", title)
     return same_host and is_sshd and listening and (named[1] if named else default_config) == config
+
+
+def _is_local(host: str) -> bool:
+    with suppress(OSError), socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return True
+    return False
 
 
 def _listening_ports(pid: int) -> set[int]:

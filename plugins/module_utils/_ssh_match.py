@@ -89,7 +89,8 @@ def block_selects(block: Block, connection: Connection) -> bool | None:
     None where only running OpenSSH can tell: exec, localnetwork, canonical names and the like.
     """
     if block.keyword == "host":
-        return list_matches(list(block.arguments), (connection.host,), ignore_case=True)
+        # Unlike Match host, which ignores case.
+        return list_matches(list(block.arguments), (connection.host,))
     answer: bool | None = True
     for attribute, value in criteria(block):
         hit = _criterion_holds(attribute.lstrip("!"), value, connection)
@@ -138,7 +139,7 @@ def example(patterns: list[str], fallback: str) -> str | None:
     fillings = ("x", "", "keepalive")
     candidates = [fallback]
     candidates += [pattern.replace("*", filling).replace("?", "x") for filling in fillings for pattern in positive]
-    return next((text for text in candidates if text and list_matches(patterns, (text,), ignore_case=True)), None)
+    return next((text for text in candidates if text and list_matches(patterns, (text,))), None)
 
 
 def example_address(patterns: list[str], fallback: str) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 # readconf.c and servconf.c take the keyword with strdelim(): blanks, at most one "=" on either side, quotes allowed.
-_KEYWORD = re.compile(r'[ \t\r]*(?:=[ \t\r]*)?("?)([A-Za-z0-9]+)\1(?:[ \t\r]*=[ \t\r]*|[ \t\r]+|(?=")|(?=[\n\f])|\Z)')
+_KEYWORD = re.compile(r'[ \t\r]*(?:=[ \t\r]*)?("?)([A-Za-z0-9]+)\1(?:[ \t\r]*=[ \t\r]*|[ \t\r]+|(?=[\n\f])|\Z)')
 _TRAILING_BLANK = " \t\r\n\f"
 
 

@@ -212,7 +212,11 @@ def _ours_first(changes: list[FileChange], absent: bool) -> list[FileChange]:
 
     Ours are written before others' lines are commented out, and removed after those are back.
     """
-    return sorted(changes, key=lambda change: (_managed.own_lines(change.after or "") == set()) != absent)
+
+    def holds_ours(change: FileChange) -> bool:
+        return bool(_managed.own_lines((change.before if absent else change.after) or ""))
+
+    return sorted(changes, key=lambda change: holds_ours(change) == absent)
 
 
 def _activation(run: Run, dump: dict[str, str], disk: Disk, place: Place, changed: bool) -> Any:

@@ -13,7 +13,9 @@ testinfra_hosts = ["ansible://platform-bookworm"]
 
 def refusal(host, name, become=True, **options):
     """The message with which a module fails."""
-    answer = host.ansible(f"keepalive.hardening.{name}", json.dumps(options), check=False, extra_vars={"ansible_become": become})
+    answer = host.ansible(
+        f"keepalive.hardening.{name}", json.dumps(options), check=False, extra_vars={"ansible_become": become}
+    )
     assert "effective" not in answer, "the module did not fail"
     return answer["msg"]
 

@@ -124,7 +124,8 @@ def test_criteria_of_a_match_line(text: str, pairs: list[tuple[str, str]]) -> No
     ("block", "answer"),
     [
         (host("*"), True),
-        (host("WEB1.example.org"), True),
+        (host("WEB1.example.org"), False),
+        (host("web1.example.org"), True),
         (host("web1"), False),
         (host("*.example.org !web*"), False),
         (match("all"), True),
@@ -182,7 +183,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "wheel": ("dave", ("dave", "wheel")),
 }
 
-NAMES = strategies.text(alphabet="ab1*?-.", min_size=1, max_size=5).filter(lambda name: name.strip("."))
+NAMES = strategies.text(alphabet="abkK1*?-.", min_size=1, max_size=5).filter(lambda name: name.strip("."))
 OCTET = strategies.integers(0, 255)
 ADDRESSES = strategies.builds("10.{}.{}.{}".format, OCTET, OCTET, OCTET)
 NETWORKS = ADDRESSES | strategies.builds("{}/{}".format, ADDRESSES, strategies.integers(0, 32))
@@ -237,6 +238,7 @@ def test_an_example_is_always_selected(data: strategies.DataObject, attributes: 
         ((), "user", "keepalive-nobody"),
         ((match("User backup"),), "user", "backup"),
         ((match("User *"),), "user", "keepalive-nobody"),
+        ((match("User Keepalive-*"),), "user", "Keepalive-x"),
         ((match("Group sftp"),), "user", "carol"),
         ((match("Group sftp"),), "groups", ("carol", "sftp")),
         ((match("Address 10.0.0.0/8"),), "address", "10.0.0.0"),

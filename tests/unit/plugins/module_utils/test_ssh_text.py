@@ -50,7 +50,6 @@ def test_debians_files_are_split_without_loss(name: str) -> None:
         "=ClientAliveInterval=5",
         '"ClientAliveInterval" 5',
         'ClientAliveInterval "5"',
-        'ClientAliveInterval"5"',
         'ClientAliveInterval="5"',
         "ClientAliveInterval '5'",
         "ClientAliveInterval 5 # five",
@@ -63,7 +62,7 @@ def test_one_directive_in_every_spelling(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "\n", " \t\r\n", "# UsePAM yes", "  #UsePAM yes", "#", "=", "= = UsePAM yes", '""']
+    "text", ["", "\n", " \t\r\n", "# UsePAM yes", "  #UsePAM yes", "#", "=", "= = UsePAM yes", 'UsePAM"yes"', '""']
 )
 def test_blank_lines_and_comments_are_no_directives(text: str) -> None:
     assert list(directives(text)) == []

@@ -61,6 +61,11 @@ def test_comments_and_lines_without_a_value_assign_nothing(line: str) -> None:
     assert assignments("f", line) == []
 
 
+def test_what_stands_below_a_comment_counts() -> None:
+    text = "# one\n\n; two\nnet.ipv4.tcp_retries2\nnet.ipv4.tcp_keepalive_time = 600"
+    assert assignments("f", text) == [Assignment("f", 5, TIME, "600")]
+
+
 @given(file_texts)
 def test_any_text_assigns_something_or_nothing(text: str) -> None:
     numbers = [line.line for line in assignments("f", text)]
@@ -94,8 +99,8 @@ def test_a_wildcard_stops_at_separators(pattern: str, key: str, covered: bool) -
         ({"/run/sysctl.d": ["a.conf"], "/usr/local/lib/sysctl.d": ["a.conf"]}, ["/run/sysctl.d/a.conf"]),
         ({"/usr/lib/sysctl.d": ["a.conf"], "/lib/sysctl.d": ["a.conf"]}, ["/usr/lib/sysctl.d/a.conf"]),
         (
-            {"/etc/sysctl.d": ["a.conf", "Z.conf", "9.conf", "10.conf", "é.conf", "zz.conf"]},
-            [f"/etc/sysctl.d/{name}.conf" for name in ["10", "9", "Z", "a", "zz", "é"]],
+            {"/etc/sysctl.d": ["a.conf", "Z.conf", "9.conf", "10.conf", "é.conf", "zz.conf", "\udcff.conf"]},
+            [f"/etc/sysctl.d/{name}.conf" for name in ["10", "9", "Z", "a", "zz", "é", "\udcff"]],
         ),
         ({"/etc/sysctl.d": ["README.sysctl", "a.conf~", "a.conf.dpkg-old", "a"]}, []),
         ({"/somewhere/else": ["a.conf"]}, []),
@@ -103,6 +108,13 @@ def test_a_wildcard_stops_at_separators(pattern: str, key: str, covered: bool) -
 )
 def test_files_are_read_by_name_each_from_the_highest_directory(names: dict[str, list[str]], paths: list[str]) -> None:
     assert reading_order(BOOT_DIRECTORIES, names) == paths
+
+
+@pytest.mark.parametrize("directories", [BOOT_DIRECTORIES, PROCPS_DIRECTORIES])
+def test_every_directory_is_read(directories: tuple[str, ...]) -> None:
+    every = ["/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"]
+    names = {directory: [f"{number}.conf"] for number, directory in enumerate(every)}
+    assert reading_order(directories, names) == [f"{path}/{number}.conf" for number, path in enumerate(every)]
 
 
 def test_systemd_and_procps_disagree_on_which_of_etc_and_run_is_higher() -> None:
@@ -115,25 +127,33 @@ def test_systemd_and_procps_disagree_on_which_of_etc_and_run_is_higher() -> None
     ("lines", "value"),
     [
         pytest.param("", None, id="nothing"),
-        pytest.param("net.ipv4.tcp_retries2 = 5", None, id="another key"),
-        pytest.param("net.ipv4.tcp_keepalive_time = 1\nnet.ipv4.tcp_keepalive_time = 2", "2", id="the last wins"),
-        pytest.param("net.ipv4.tcp_keepalive_time = 1\nnet/ipv4/tcp_keepalive_time = 2", "2", id="in any spelling"),
-        pytest.param("net.ipv4.tcp_keepalive_time = 1\n-net.ipv4.tcp_keepalive_time = 2", "2", id="with a dash too"),
-        pytest.param("net.ipv4.tcp_keepalive_* = 1", "1", id="a wildcard"),
-        pytest.param("net.ipv4.tcp_keepalive_* = 1\nnet.ipv4.*_time = 2", "2", id="the last wildcard"),
-        pytest.param("net.ipv4.tcp_keepalive_time = 1\nnet.ipv4.* = 2", "1", id="a name beats a later wildcard"),
-        pytest.param("net.ipv4.* = 2\nnet.ipv4.tcp_keepalive_time = 1", "1", id="a name beats an earlier wildcard"),
-        pytest.param("net.ipv4.* = 1\n-net.ipv4.tcp_keepalive_time", None, id="an exclusion keeps wildcards off"),
-        pytest.param("-net.ipv4.tcp_keepalive_time\nnet.ipv4.* = 1", None, id="an earlier exclusion too"),
-        pytest.param("-net.ipv4.tcp_keepalive_time\nnet.ipv4.tcp_keepalive_time = 1", "1", id="a name after an exclusion"),
-        pytest.param("net.ipv4.tcp_keepalive_time = 1\n-net.ipv4.tcp_keepalive_time", None, id="an exclusion after a name"),
+        pytest.param("net.ipv4.tcp_mem = 5", None, id="another key"),
+        pytest.param("net.ipv4.tcp_retries2 = 1\nnet.ipv4.tcp_retries2 = 2", "2", id="the last wins"),
+        pytest.param("net.ipv4.tcp_retries2 = 1\nnet/ipv4/tcp_retries2 = 2", "2", id="in any spelling"),
+        pytest.param("net.ipv4.tcp_retries2 = 1\n-net.ipv4.tcp_retries2 = 2", "2", id="with a dash too"),
+        pytest.param("net.ipv4.tcp_ret* = 1", "1", id="a wildcard"),
+        pytest.param("net.ipv4.tcp_ret* = 1\nnet.ipv4.*_retries2 = 2", "2", id="the last wildcard"),
+        pytest.param("net.ipv4.tcp_retries2 = 1\nnet.ipv4.* = 2", "1", id="a name beats a later wildcard"),
+        pytest.param("net.ipv4.* = 2\nnet.ipv4.tcp_retries2 = 1", "1", id="a name beats an earlier wildcard"),
+        pytest.param("net.ipv4.* = 1\n-net.ipv4.tcp_retries2", None, id="an exclusion keeps wildcards off"),
+        pytest.param("-net.ipv4.tcp_retries2\nnet.ipv4.* = 1", None, id="an earlier exclusion too"),
+        pytest.param("-net.ipv4.tcp_retries2\nnet.ipv4.tcp_retries2 = 1", "1", id="a name after an exclusion"),
+        pytest.param("net.ipv4.tcp_retries2 = 1\n-net.ipv4.tcp_retries2", None, id="an exclusion after a name"),
         pytest.param("net.ipv4.* = 1\n-net.ipv4.*", None, id="a wildcard that is taken back"),
-        pytest.param("net.ipv4.a* = 1\nnet.ipv4.*_time = 2\nnet.ipv4.t* = 3\nnet.ipv4.*_time = 4", "4", id="wildcards again"),
-        pytest.param("net.ipv4.*_time = 2\nnet.ipv4.t* = 3\nnet.ipv4.*_time = 2", "3", id="a repeated one keeps its place"),
+        pytest.param(
+            "net.ipv4.a* = 1\nnet.ipv4.*_retries2 = 2\nnet.ipv4.t* = 3\nnet.ipv4.*_retries2 = 4",
+            "4",
+            id="wildcards again",
+        ),
+        pytest.param(
+            "net.ipv4.*_retries2 = 2\nnet.ipv4.t* = 3\nnet.ipv4.*_retries2 = 2",
+            "3",
+            id="a repeated one keeps its place",
+        ),
     ],
-)  # fmt: skip
+)
 def test_which_assignment_wins(lines: str, value: str | None) -> None:
-    found = winner(assignments("f", lines), TIME)
+    found = winner(assignments("f", lines), "net/ipv4/tcp_retries2")
     assert (found and found.value) == value
 
 

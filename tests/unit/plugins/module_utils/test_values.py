@@ -104,7 +104,12 @@ def test_another_word_is_no_flag(text: str) -> None:
 
 @pytest.mark.parametrize(
     "pattern",
-    ["*", "session:*", "session:shell", "session:subsystem:sftp", "session:subsystem:backup", "x11-*", "*-tcpip", "s*"],
+    [
+        *["*", "session:*", "s*", "x11-*", "*-tcpip", "session:shel?", "session:subsystem:backup"],
+        *["agent-connection", "direct-tcpip", "direct-streamlocal@openssh.com", "forwarded-tcpip"],
+        *["forwarded-streamlocal@openssh.com", "session:command", "session:shell", "session:subsystem:sftp"],
+        "x11-connection",
+    ],
 )
 def test_a_pattern_that_matches_a_channel_type_is_taken(pattern: str) -> None:
     assert parse_channel_timeouts({pattern: "1h"}) == {pattern: 3600}
