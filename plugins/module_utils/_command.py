@@ -53,6 +53,8 @@ def _run_and_exit(account: Account, run: Run, command: list[str], reader: int, w
         os.setgid(account.gid)
         os.setuid(account.uid)
         os.chdir("/")
+        # glob(3), which expands the ~ of an Include, believes the environment.
+        os.environ.update(HOME=account.home, USER=account.name, LOGNAME=account.name)
         signal.signal(signal.SIGALRM, lambda *_args: os.killpg(0, signal.SIGKILL))
         signal.alarm(_USER_SECONDS)
         with os.fdopen(writer, "w", encoding="ascii") as stream:

@@ -49,16 +49,15 @@ def find_daemon(dump: dict[str, str], config: str, default_config: str) -> Daemo
     return None
 
 
-def reload_command(daemon: Daemon) -> list[str]:
-    """How this host's service manager reloads the daemon. Raises HardeningError where there is none."""
+def reload_command(run: Run, daemon: Daemon) -> list[str]:
+    """How this host's service manager makes the daemon read its files. Raises HardeningError where it cannot."""
     unit = _unit(daemon.pid)
     if unit and os.path.isdir("/run/systemd/system"):
-        return ["systemctl", "reload", unit]
+        return ["systemctl", "restart" if _restarts_safely(run, daemon, unit) else "reload", unit]
     if os.path.isdir("/run/openrc"):
         return ["rc-service", "sshd", "reload"]
     for script in ("/etc/init.d/ssh", "/etc/init.d/sshd"):
-        # It signals the process that this file names, and without the file succeeds and does nothing.
-        if os.access(script, os.X_OK) and daemon.pid_file in ("/run/sshd.pid", "/var/run/sshd.pid"):
+        if os.access(script, os.X_OK):
             return [script, "reload"]
     raise HardeningError(
         f"sshd runs (pid {daemon.pid}) but no service manager that could reload it was found; "
@@ -66,23 +65,35 @@ def reload_command(daemon: Daemon) -> list[str]:
     )
 
 
+def _restarts_safely(run: Run, daemon: Daemon, unit: str) -> bool:
+    """
+    Whether the daemon has to be restarted instead of reloaded: its port belongs to a socket unit.
+
+    Such an sshd dies of a reload, since it tries to open the port anew. Raises HardeningError if
+    a restart would end sessions.
+    """
+    if not _is_socket_activated(daemon.pid):
+        return False
+    kill_mode = run(["systemctl", "show", "--property=KillMode", unit]).out.strip()
+    if kill_mode != "KillMode=process":
+        raise HardeningError(
+            f"{unit} was started by a socket unit, so it has to be restarted to read its configuration, and with "
+            f"{kill_mode} that would end every session; give it KillMode=process, or set reload: false and restart it"
+        )
+    return True
+
+
 def require_same_ports(daemon: Daemon) -> None:
     """
-    Raises HardeningError if a reload would close a port that sshd listens on, or leave it no address.
+    Raises HardeningError if a reload would close a port that sshd listens on.
 
     That is somebody else's change that no reload has made effective yet. It may lock people out, us too.
     """
-    with suppress(OSError), open(f"/proc/{daemon.pid}/environ", "rb") as stream:
-        if b"LISTEN_FDS=" in stream.read():
-            # The ports are the socket unit's, and stay.
-            return
-    if daemon.addresses and not any(_is_local(host) for host, _port in daemon.addresses):
-        raise HardeningError(
-            f"sshd would not survive a reload: its ListenAddress is now {daemon.addresses[0][0]}, "
-            "which is no address of this host; mend that first, or set reload: false"
-        )
-    lost = _listening_ports(daemon.pid) - {port for _host, port in daemon.addresses}
-    if lost and daemon.addresses:
+    if not daemon.addresses or _is_socket_activated(daemon.pid):
+        # The ports of a socket unit stay, whatever sshd's configuration says.
+        return
+    lost = set(_listening_sockets(daemon.pid).values()) - {port for _host, port in daemon.addresses}
+    if lost:
         raise HardeningError(
             f"sshd listens on port {', '.join(map(str, sorted(lost)))}, and a reload would end that: the ports in its "
             "configuration were changed and never loaded; reload sshd yourself when you are sure, or set reload: false"
@@ -111,7 +122,7 @@ def revive(run: Run, daemon: Daemon, command: list[str]) -> None:
     """Start the daemon again if it did not survive a reload. Raises HardeningError."""
     if os.path.exists(f"/proc/{daemon.pid}"):
         return
-    start = ["start" if word == "reload" else word for word in command]
+    start = ["start" if word in ("reload", "restart") else word for word in command]
     result = run(start)
     if result.code:
         raise HardeningError(f"{' '.join(start)} failed: {(result.err or result.out).strip()}")
@@ -156,21 +167,31 @@ def _is_local(host: str) -> bool:
     return False
 
 
-def _listening_ports(pid: int) -> set[int]:
-    """The TCP ports that the process listens on."""
+def _is_socket_activated(pid: int) -> bool:
+    """Whether PID 1 holds a socket that the process listens on."""
+    return not _open_sockets(1).isdisjoint(_listening_sockets(pid))
+
+
+def _listening_sockets(pid: int) -> dict[str, int]:
+    """The sockets that the process listens on, with their TCP ports."""
+    own = _open_sockets(pid)
+    ports = {}
+    for table in ("tcp", "tcp6"):
+        with suppress(OSError), open(f"/proc/{pid}/net/{table}", encoding="ascii") as stream:
+            for fields in map(str.split, stream):
+                # proc(5): local_address is the second column, st the fourth (0A: listening), inode the tenth.
+                if fields[3] == "0A" and f"socket:[{fields[9]}]" in own:
+                    ports[f"socket:[{fields[9]}]"] = int(fields[1].rpartition(":")[2], 16)
+    return ports
+
+
+def _open_sockets(pid: int) -> set[str]:
     sockets = set()
     with suppress(OSError):
         for descriptor in os.listdir(f"/proc/{pid}/fd"):
             with suppress(OSError):
                 sockets.add(os.readlink(f"/proc/{pid}/fd/{descriptor}"))
-    ports = set()
-    for table in ("tcp", "tcp6"):
-        with suppress(OSError), open(f"/proc/{pid}/net/{table}", encoding="ascii") as stream:
-            for fields in map(str.split, stream):
-                # proc(5): local_address is the second column, st the fourth (0A: listening), inode the tenth.
-                if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
-                    ports.add(int(fields[1].rpartition(":")[2], 16))
-    return ports
+    return {name for name in sockets if name.startswith("socket:")}
 
 
 def _unit(pid: int) -> str | None:

@@ -48,7 +48,7 @@ class Setting(NamedTuple):
         if self.kind == "channel_timeouts":
             return parse_channel_timeouts(raw)
         if self.kind == "number":
-            number = parse_whole_number(raw, 0, self.high)
+            number = parse_whole_number(raw)
         elif self.kind == "none_or_time" and raw == "none":
             number = 0
         else:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Optional
 
 from . import _managed
@@ -22,11 +22,15 @@ Winner = Callable[["list[Statement]", Connection], Optional[Statement]]
 Members = dict[str, tuple[str, tuple[str, ...]]]
 
 
-def without_marks(files: Files, paths: Iterable[str], restored: frozenset[Setting] | None) -> Overlay:
+def without_marks(
+    files: Files, paths: Iterable[str], owned: Collection[str], restored: frozenset[Setting] | None
+) -> Overlay:
     """
     The configuration as if we had never written to it.
 
-    Lines that exclusive commented out come back where they set one of ``restored``; None means all.
+    Blocks go from the ``owned`` paths only: one in an included file may belong to another
+    configuration. Lines that exclusive commented out come back where they set one of
+    ``restored``; None means all.
     """
     keywords = None if restored is None else {keyword for setting in restored for keyword in setting.keywords}
 
@@ -37,7 +41,7 @@ def without_marks(files: Files, paths: Iterable[str], restored: frozenset[Settin
     for path in paths:
         text = files.read(path)
         if text is not None and "keepalive.hardening" in text:
-            original = _managed.uncomment(_managed.strip(text), ours)
+            original = _managed.uncomment(_managed.strip(text) if path in owned else text, ours)
             texts[path] = None if not original and _is_drop_in(text) else original
     return Overlay(files, texts)
 

@@ -149,9 +149,9 @@ def _plan_target(run: Run, program: str, target: Target, request: Request) -> Pl
         if disk.read(path) != text
     ]
     try:
-        dump, broken = ask(target.option_f), False
+        dump, broken = ask(target.option_f), ""
     except _openssh.Refused as problem:
-        dump, broken = {}, True
+        dump, broken = {}, str(problem)
         if not changes:
             raise HardeningError(f"ssh: ssh does not accept the configuration: {problem}") from problem
     before = _openssh.values(dump, settings)
@@ -162,7 +162,7 @@ def _plan_target(run: Run, program: str, target: Target, request: Request) -> Pl
             except _openssh.Refused as problem:
                 raise HardeningError(
                     "ssh: ssh does not accept the configuration, nothing was changed; mend what it says first: "
-                    + str(problem).replace(root, "")
+                    + (broken or str(problem).replace(root, ""))
                 ) from problem
         dump = staged_dump
     effective = _openssh.values(dump, settings)
@@ -184,11 +184,11 @@ def _plan_target(run: Run, program: str, target: Target, request: Request) -> Pl
 def _candidate(disk: Disk, target: Target, request: Request) -> Overlay:
     """The configuration as it shall be."""
     place = target.place
-    drop_ins = drop_in_paths(disk, place) if target.owner is None else []
-    paths = dict.fromkeys([*included_paths(disk, place), *drop_ins])
+    drop_ins = drop_in_paths(disk, place) if place.main == DEFAULT_PATH else []
+    owned = {place.main, *drop_ins}
     restored = None if request.absent and not request.wanted else frozenset(request.wanted)
-    bare = without_marks(disk, paths, restored)
-    entries = _ssh_entries.read_entries(filter(None, map(disk.read, paths)), SSH)
+    bare = without_marks(disk, sorted({*included_paths(disk, place), *owned}), owned, restored)
+    entries = _ssh_entries.read_entries(filter(None, map(disk.read, sorted(owned))), SSH)
     if request.absent:
         entries = _ssh_entries.without_values(entries, request.scope, request.wanted)
     else:

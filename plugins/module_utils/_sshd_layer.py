@@ -85,7 +85,7 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
         if disk.read(changed) != text
     ]
     if changes or broken:
-        dump = _validated(run, program, candidate, place, connection)
+        dump = _validated(run, program, candidate, place, connection, broken)
     effective = _openssh.values(dump, settings)
     for setting, value in ({} if absent else wanted).items():
         if effective.get(setting.option) != value:
@@ -131,13 +131,15 @@ def _candidate(
     disk: Disk, place: Place, wanted: dict[Setting, Value], match: str, absent: bool, exclusive: bool
 ) -> Overlay:
     """The configuration as it shall be."""
-    drop_ins = drop_in_paths(disk, place)
-    # An orphan of ours counts too: its Include may be gone from the main file.
-    usual = posixpath.join(posixpath.dirname(place.main), "sshd_config.d", DROP_IN)
-    paths = dict.fromkeys([*included_paths(disk, place), *drop_ins, usual])
+    drop_ins: list[str] = []
+    owned = {place.main}
+    if place.main == DEFAULT_PATH:
+        drop_ins = drop_in_paths(disk, place)
+        # An orphan of ours counts too: its Include may be gone from the main file.
+        owned |= {*drop_ins, posixpath.join(place.directory, "sshd_config.d", DROP_IN)}
     restored = None if absent and not wanted else frozenset(wanted)
-    bare = without_marks(disk, paths, restored)
-    entries = _ssh_entries.read_entries(filter(None, map(disk.read, paths)), SSHD)
+    bare = without_marks(disk, sorted({*included_paths(disk, place), *owned}), owned, restored)
+    entries = _ssh_entries.read_entries(filter(None, map(disk.read, sorted(owned))), SSHD)
     if absent:
         entries = _ssh_entries.without_values(entries, match, wanted)
     else:
@@ -185,14 +187,16 @@ def _dump_or_complaint(run: Run, program: str, path: str, connection: Connection
         return {}, str(problem)
 
 
-def _validated(run: Run, program: str, candidate: Files, place: Place, connection: Connection) -> dict[str, str]:
-    """What sshd makes of the candidate. Raises HardeningError with sshd's own words."""
+def _validated(
+    run: Run, program: str, candidate: Files, place: Place, connection: Connection, broken: str
+) -> dict[str, str]:
+    """What sshd makes of the candidate. Raises HardeningError with its words; ``broken`` are those on the old files."""
     with staged(candidate, place, reader=None, private=True) as (copy, root):
         dump, complaint = _dump_or_complaint(run, program, copy, connection)
     if complaint:
         raise HardeningError(
             "sshd: sshd does not accept the configuration, nothing was changed; mend what it says first: "
-            + complaint.replace(root, "")
+            + (broken or complaint.replace(root, ""))
         )
     return dump
 
@@ -224,8 +228,8 @@ def _activation(run: Run, dump: dict[str, str], disk: Disk, place: Place, change
     daemon = _service.find_daemon(dump, place.main, DEFAULT_PATH)
     if daemon is None or not (changed or _outdated(daemon, disk, place)):
         return None
-    command = _service.reload_command(daemon)
     _service.require_same_ports(daemon)
+    command = _service.reload_command(run, daemon)
     must_answer = _service.answers(daemon)
 
     def activate() -> None:

@@ -31,8 +31,9 @@ def staged(files: Files, place: Place, reader: Account | None, private: bool) ->
             os.chmod(root, 0o700 if private else 0o755)
             for path in included_paths(files, place):
                 text = files.read(path)
-                if text is not None:
-                    _write(root + path, relocated(text, place, root))
+                # A main file that is to be removed is empty here: ssh insists on the one that -F names.
+                if text is not None or path == place.main:
+                    _write(root + path, relocated(text or "", place, root))
         os.umask(umask)
         yield root + place.main, root
     finally:

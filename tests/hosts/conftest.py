@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.keepalive.hardening.tests.hosts import service
 from ansible_collections.keepalive.hardening.tests.hosts.support import MANAGED, run, run_ok, snapshot
 

@@ -8,8 +8,9 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from ansible_collections.keepalive.hardening.tests.hosts.support import run_ok
 

@@ -8,6 +8,8 @@ import os
 import pwd
 import stat
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +21,15 @@ from ansible_collections.keepalive.hardening.plugins.module_utils._transaction i
 LAYERS = {"sshd": _sshd_layer, "ssh": _ssh_layer, "sysctl": _sysctl_layer}
 
 #: Every folder and file that a layer may write to.
-MANAGED = ("/etc/ssh", "/etc/sysctl.d", "/etc/sysctl.conf", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/home")
+MANAGED = (
+    "/etc/ssh",
+    "/etc/sysctl.d",
+    "/etc/sysctl.conf",
+    "/run/sysctl.d",
+    "/usr/local/lib/sysctl.d",
+    "/usr/lib/sysctl.d",
+    "/home",
+)
 
 
 def harden(layer: str, **options: Any) -> Plan:
@@ -75,12 +85,14 @@ def entry(path: str) -> Entry:
 
 
 def write(path: str, text: str, mode: int = 0o644, owner: str = "root") -> str:
-    """A file with that text, which keeps its line endings; its folders are made."""
+    """A file with that text, which keeps its line endings; its folder is made, and is the owner's too."""
+    user = pwd.getpwnam(owner)
     parent = Path(path).parent
-    parent.mkdir(parents=True, exist_ok=True)
+    if not parent.exists():
+        parent.mkdir(parents=True)
+        os.chown(parent, user.pw_uid, user.pw_gid)
     Path(path).write_bytes(text.encode())
     os.chmod(path, mode)
-    user = pwd.getpwnam(owner)
     os.chown(path, user.pw_uid, user.pw_gid)
     return path
 
@@ -114,18 +126,27 @@ def sshd_says(
 def ssh_says(option: str, host: str = "host.example", user: str = "nobody", path: str = "") -> str:
     """The value of a keyword that ssh uses when ``user`` connects to ``host``."""
     only = ["-F", path] if path else []
-    return _value(run_ok("setpriv", *_identity(user), "ssh", "-G", *only, host, cwd="/"), option)
-
-
-def _identity(user: str) -> list[str]:
-    entry = pwd.getpwnam(user)
-    return [f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups"]
+    account = pwd.getpwnam(user)
+    identity = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
+    environment = {"PATH": os.environ["PATH"], "HOME": account.pw_dir}
+    return _value(run_ok("setpriv", *identity, "ssh", "-G", *only, host, cwd="/", env=environment), option)
 
 
 def _value(dump: str, option: str) -> str:
     pairs = (line.partition(" ") for line in dump.splitlines())
     value = next((value.strip() for keyword, _, value in pairs if keyword.lower() == option.lower()), "")
     return {"true": "yes", "false": "no"}.get(value, value)
+
+
+@contextmanager
+def read_only(path: str) -> Iterator[None]:
+    """The file or folder on a read-only mount."""
+    run_ok("mount", "--bind", path, path)
+    run_ok("mount", "-o", "remount,bind,ro", path)
+    try:
+        yield
+    finally:
+        run_ok("umount", path)
 
 
 def competing(plan: Plan) -> list[tuple[str, int, str, bool]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.keepalive.hardening.tests.hosts import service, support
 from ansible_collections.keepalive.hardening.tests.hosts.support import harden, run_ok, snapshot, sshd_says, write
 
@@ -80,7 +81,7 @@ def moments(options: dict[str, Any], prepare: Callable[[], Any]) -> Iterator[int
     for moment in itertools.count():
         prepare()
         if not run_killed_at(moment, options):
-            assert moment > 8
+            assert moment > 6
             return
         yield moment
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
 from ansible_collections.keepalive.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.keepalive.hardening.tests.hosts.support import (
     competing,
@@ -110,7 +111,6 @@ TRAPS = {
     "our name is taken": Trap({DROP_IN: FIFTEEN}, ((DROP_IN, 1, "15"),)),
     "our name is taken, harmlessly": Trap({DROP_IN: "# mine"}),
 }
-
 
 
 def lay(trap: Trap) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.keepalive.hardening.plugins.module_utils import _service
 from ansible_collections.keepalive.hardening.plugins.module_utils._command import Result
 from ansible_collections.keepalive.hardening.plugins.module_utils._errors import HardeningError

@@ -30,6 +30,31 @@ def always(line: str) -> bool:
     return True
 
 
+def test_the_marks_are_those_of_every_earlier_release() -> None:
+    text = (
+        "# BEGIN keepalive.hardening (last, created file, created directory)\n"
+        "# Whatever the note says.\n"
+        "ClientAliveInterval 15\n"
+        "# END keepalive.hardening\n"
+        "#keepalive.hardening# ClientAliveInterval 1\n"
+    )
+    assert [(position, created) for position, created, _body in _managed.blocks(text)] == [
+        ("last", ("file", "directory"))
+    ]
+    assert _managed.uncomment(_managed.strip(text), always) == "ClientAliveInterval 1\n"
+
+
+def test_a_block_tells_its_reader_where_it_comes_from() -> None:
+    begin, note, value, end = BLOCK
+    assert (begin, value, end) == (
+        "# BEGIN keepalive.hardening (first)",
+        "ClientAliveInterval 15",
+        "# END keepalive.hardening",
+    )
+    assert note.startswith("# ")
+    assert "state=absent" in note
+
+
 @given(file_texts, strategies.integers(1, 12))
 @example("one", 1)
 def test_a_block_between_lines_is_taken_back_byte_for_byte(text: str, number: int) -> None:

@@ -12,6 +12,7 @@ from ansible_collections.keepalive.hardening.plugins.module_utils import _manage
 from ansible_collections.keepalive.hardening.plugins.module_utils._settings import SSH, SSHD, Setting
 from ansible_collections.keepalive.hardening.plugins.module_utils._ssh_edit import (
     Winner,
+    beaten,
     comes_first,
     competing_lines,
     describe_winner,
@@ -79,6 +80,8 @@ def test_nothing_in_debians_files_competes(release: str) -> None:
     [
         (INCLUDE, [DROP_IN]),
         ("include sshd_config.d/*\n", [DROP_IN]),
+        ("Match User a\nInclude a.conf\n", []),
+        ("Include a.conf\nInclude b.d/*.conf\n", ["/etc/ssh/b.d/00-keepalive.conf"]),
         ("Include a.conf b.d/*.conf\n", ["/etc/ssh/b.d/00-keepalive.conf"]),
         ("Include b.d/*\nPort 22\nInclude c.d/*\n", [f"/etc/ssh/{name}.d/00-keepalive.conf" for name in "bc"]),
         ("Include sshd_config.d/[1-9]*.conf\n", []),
@@ -198,20 +201,25 @@ def test_without_our_marks_the_files_are_what_they_were() -> None:
     changed = texts_of(without_rivals(Overlay(MemoryFiles(EXCLUSIVE_TEXTS), {}), PLACE, SSHD))
     changed[MAIN] = _managed.insert_before(changed[MAIN], 1, _managed.block("first", sshd_body(ENTRIES)))
     changed[DROP_IN] = OURS
-    bare = without_marks(MemoryFiles(changed), changed, None)
+    bare = without_marks(MemoryFiles(changed), changed, changed, None)
     assert bare.texts == {**EXCLUSIVE_TEXTS, DROP_IN: None}
 
 
 def test_lines_of_settings_that_are_not_named_stay_commented_out() -> None:
     changed = texts_of(without_rivals(Overlay(MemoryFiles(EXCLUSIVE_TEXTS), {}), PLACE, SSHD))
-    bare = without_marks(MemoryFiles(changed), changed, frozenset([KEEPALIVE]))
+    bare = without_marks(MemoryFiles(changed), changed, changed, frozenset([KEEPALIVE]))
     found = statements_by_setting(bare, PLACE, SSHD)
     assert [setting.option for setting, lines in found.items() if lines] == ["tcp_keepalive"]
 
 
+def test_a_block_that_belongs_to_another_configuration_stays() -> None:
+    files = MemoryFiles({DROP_IN: OURS, MAIN: _managed.own_file("first", ["ClientAliveInterval 5"])})
+    assert without_marks(files, files.texts, [MAIN], None).texts == {DROP_IN: OURS, MAIN: ""}
+
+
 def test_a_file_that_others_wrote_into_stays() -> None:
     files = MemoryFiles({DROP_IN: OURS + "# mine\n", MAIN: "# keepalive.hardening was here\n"})
-    bare = without_marks(files, files.texts, None)
+    bare = without_marks(files, files.texts, files.texts, None)
     assert bare.texts == {DROP_IN: "# mine\n", MAIN: "# keepalive.hardening was here\n"}
 
 
@@ -229,3 +237,10 @@ def test_the_line_that_beats_ours_is_named_as_it_stands_on_disk(text: str, reaso
     candidate = Overlay(disk, {MAIN: text})
     found = statements_by_setting(candidate, PLACE, [INTERVAL])[INTERVAL]
     assert describe_winner(candidate, disk, found, sshd_winner, Connection()).startswith(reason)
+
+
+def test_a_user_is_told_what_wins_and_what_to_do() -> None:
+    assert beaten("sshd", INTERVAL, 15, 1, "/etc/ssh/x, line 3 wins: clientaliveinterval 1") == (
+        "sshd: client_alive_interval would be 1, not 15: /etc/ssh/x, line 3 wins: clientaliveinterval 1. "
+        "Remove that line, or set exclusive: true to have every competing line commented out"
+    )

@@ -139,6 +139,18 @@ def test_a_match_block_ends_with_its_file() -> None:
     assert scopes(texts) == {"1": "Match User a", "2": ""}
 
 
+def test_a_host_line_opens_a_block_as_a_match_line_does() -> None:
+    assert scopes({MAIN: "Host a b\nPort 1\nMatch all\nPort 2\nHost *\nPort 3"}) == {
+        "1": "Host a b",
+        "2": "Match all",
+        "3": "Host *",
+    }
+
+
+def test_the_value_of_a_line_is_all_its_words() -> None:
+    assert values({MAIN: 'Port a  "b c" # d'}) == ["a b c"]
+
+
 def test_an_include_inside_a_match_block_belongs_to_it() -> None:
     texts = {
         MAIN: "Match User a\nInclude a\nPort 4",
