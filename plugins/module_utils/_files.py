@@ -89,6 +89,10 @@ class Disk:
             self._globs[pattern] = sorted(found, key=os.fsencode)
         return self._globs[pattern]
 
+    def has_directory(self, path: str) -> bool:
+        with acting_as(self.account):
+            return os.path.isdir(path)
+
 
 class FileChange:
     """

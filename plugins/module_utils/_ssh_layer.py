@@ -9,25 +9,16 @@ import posixpath
 import re
 from typing import Any, NamedTuple
 
-from . import _managed, _openssh, _ssh_entries
+from . import _managed, _openssh
 from ._accounts import account, bystander
 from ._command import Run
 from ._errors import HardeningError
-from ._files import Account, DirectoryCreation, DirectoryRemoval, Disk, FileChange, acting_as
-from ._settings import SSH, Setting, Value, wanted_values
-from ._ssh_edit import (
-    beaten,
-    comes_first,
-    competing_lines,
-    describe_winner,
-    drop_in_paths,
-    statements_by_setting,
-    without_marks,
-    without_rivals,
-)
-from ._ssh_entries import Entries
+from ._files import Account, DirectoryCreation, DirectoryRemoval, Disk, FileChange
+from ._placement import Request, ssh_candidate
+from ._rivals import beaten, competing_lines, describe_winner, statements_by_setting
+from ._settings import SSH, wanted_values
 from ._ssh_match import Block, Connection, example_connection
-from ._ssh_tree import Overlay, Place, included_paths, ssh_winner
+from ._ssh_tree import Place, ssh_winner
 from ._staging import staged
 from ._transaction import Plan, Step
 
@@ -45,17 +36,6 @@ class Target(NamedTuple):
     reader: Account
     #: The -F argument where ssh would not read the file by itself.
     option_f: str | None
-
-
-class Request(NamedTuple):
-    """What the options ask for."""
-
-    wanted: dict[Setting, Value]
-    #: Host patterns, "" for every host.
-    scope: str
-    position: str
-    exclusive: bool
-    absent: bool
 
 
 def present() -> bool:
@@ -112,7 +92,8 @@ def _targets(options: dict[str, Any]) -> list[Target]:
             raise HardeningError(
                 "ssh: the system's ssh_config can only be changed by root: run with become: true, or name users"
             )
-        place = Place(path or DEFAULT_PATH, posixpath.dirname(DEFAULT_PATH))
+        main = path or DEFAULT_PATH
+        place = Place(main, posixpath.dirname(DEFAULT_PATH), has_drop_ins=main == DEFAULT_PATH)
         return [Target(place, None, bystander(), path if place.main != DEFAULT_PATH else None)]
     if path and len(users) > 1:
         raise HardeningError("ssh: path: one file cannot belong to several users")
@@ -131,7 +112,7 @@ def _targets(options: dict[str, Any]) -> list[Target]:
 def _plan_target(run: Run, program: str, target: Target, request: Request) -> Plan:
     place, owner = target.place, target.owner
     disk = Disk(owner)
-    candidate = _candidate(disk, target, request)
+    candidate = ssh_candidate(disk, place, request)
     settings = list(request.wanted) if request.wanted else list(SSH)
     found = statements_by_setting(candidate, place, settings)
     scope = (Block("host", tuple(request.scope.split())),) if request.scope else ()
@@ -175,76 +156,18 @@ def _plan_target(run: Run, program: str, target: Target, request: Request) -> Pl
         layer="ssh",
         before=before,
         effective=effective,
-        steps=_with_directories(changes, target),
+        steps=_with_directories(changes, target, disk),
         competing=competing_lines(candidate, found, ssh_winner, base, {}),
         read_back=lambda: _openssh.values(ask(target.option_f), settings),
     )
 
 
-def _candidate(disk: Disk, target: Target, request: Request) -> Overlay:
-    """The configuration as it shall be."""
-    place = target.place
-    drop_ins = drop_in_paths(disk, place) if place.main == DEFAULT_PATH else []
-    owned = {place.main, *drop_ins}
-    restored = None if request.absent and not request.wanted else frozenset(request.wanted)
-    bare = without_marks(disk, sorted({*included_paths(disk, place), *owned}), owned, restored)
-    entries = _ssh_entries.read_entries(filter(None, map(disk.read, sorted(owned))), SSH)
-    if request.absent:
-        entries = _ssh_entries.without_values(entries, request.scope, request.wanted)
-    else:
-        entries = _ssh_entries.with_values(entries, request.position, request.scope, request.wanted)
-    created = _created(disk, target)
-    if not entries:
-        if "file" in created and not bare.read(place.main):
-            return Overlay(disk, {**bare.texts, place.main: None})
-        return bare
-    candidate = _placed(bare, place, drop_ins, entries, created)
-    exclusive = request.exclusive and not request.absent
-    return without_rivals(candidate, place, request.wanted) if exclusive else candidate
-
-
-def _placed(bare: Overlay, place: Place, drop_ins: list[str], entries: Entries, created: tuple[str, ...]) -> Overlay:
-    """The first entries in a drop-in, if one comes before all rivals, else on top; the last ones at the end."""
-    texts = dict(bare.texts)
-    text = bare.read(place.main) or ""
-    last = _ssh_entries.at(entries, "last")
-    if last:
-        text = _managed.append(text, _managed.block("last", _ssh_entries.ssh_body(last), created))
-        texts[place.main] = text
-    first = _ssh_entries.at(entries, "first")
-    if not first:
-        return Overlay(bare.base, texts)
-    for path in drop_ins:
-        if bare.read(path) is None and os.path.isdir(posixpath.dirname(path)):
-            own = _managed.own_file("drop-in", _ssh_entries.ssh_body(first))
-            trial = Overlay(bare.base, {**texts, path: own})
-            if comes_first(trial, place, path, first, blocks_apart=False):
-                return trial
-    texts[place.main] = _managed.insert_before(
-        text, 1, _managed.block("first", _ssh_entries.ssh_body(first), () if last else created)
-    )
-    return Overlay(bare.base, texts)
-
-
-def _created(disk: Disk, target: Target) -> tuple[str, ...]:
-    """What we created: remembered in our block from an earlier run, or about to be created now."""
-    text = disk.read(target.place.main)
-    if text is None:
-        return ("file",) if _has_directory(target) else ("file", "directory")
-    return next((created for _position, created, _body in _managed.blocks(text) if created), ())
-
-
-def _has_directory(target: Target) -> bool:
-    with acting_as(target.owner):
-        return os.path.isdir(posixpath.dirname(target.place.main))
-
-
-def _with_directories(changes: list[FileChange], target: Target) -> list[Step]:
+def _with_directories(changes: list[FileChange], target: Target, disk: Disk) -> list[Step]:
     """The changes, with ~/.ssh created before or removed after where it is ours."""
     directory = posixpath.dirname(target.place.main)
     steps: list[Step] = list(changes)
     for change in changes:
-        if change.path == target.place.main and change.before is None and not _has_directory(target):
+        if change.path == target.place.main and change.before is None and not disk.has_directory(directory):
             steps.insert(0, DirectoryCreation(directory, 0o700, target.owner))
         if change.path == target.place.main and change.after is None:
             created = [what for _position, whats, _body in _managed.blocks(change.before or "") for what in whats]

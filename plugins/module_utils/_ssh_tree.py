@@ -27,6 +27,9 @@ class Files(Protocol):
     def glob(self, pattern: str) -> list[str]:
         """The paths that match, in byte order."""
 
+    def has_directory(self, path: str) -> bool:
+        """Whether there is a directory of that path."""
+
 
 class Overlay:
     """Other files with some texts replaced; None as text means that the file is gone."""
@@ -42,6 +45,9 @@ class Overlay:
         gone = {path for path, text in self.texts.items() if text is None}
         added = {path for path, text in self.texts.items() if text is not None and glob_matches(pattern, path)}
         return sorted((set(self.base.glob(pattern)) | added) - gone, key=os.fsencode)
+
+    def has_directory(self, path: str) -> bool:
+        return self.base.has_directory(path)
 
 
 def glob_matches(pattern: str, path: str) -> bool:
@@ -62,6 +68,8 @@ class Place(NamedTuple):
     directory: str
     #: What ~ means, for ssh_config.
     home: str = ""
+    #: Whether a drop-in that the main file includes is for this configuration alone.
+    has_drop_ins: bool = False
 
     def include_pattern(self, argument: str) -> str | None:
         """The absolute glob pattern of an Include's argument; None if only OpenSSH can expand it."""

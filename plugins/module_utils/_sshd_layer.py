@@ -8,27 +8,17 @@ import os
 import posixpath
 from typing import Any
 
-from . import _managed, _openssh, _service, _ssh_entries
+from . import _managed, _openssh, _service
 from ._accounts import members_of_groups
 from ._command import Run
 from ._errors import HardeningError
 from ._files import Disk, FileChange
+from ._placement import Request, drop_in_paths, sshd_candidate
+from ._rivals import beaten, competing_lines, describe_winner, statements_by_setting
 from ._settings import SSHD, Setting, Value, wanted_values
-from ._ssh_edit import (
-    DROP_IN,
-    beaten,
-    comes_first,
-    competing_lines,
-    describe_winner,
-    drop_in_paths,
-    statements_by_setting,
-    without_marks,
-    without_rivals,
-)
-from ._ssh_entries import Entries
 from ._ssh_match import Block, Connection, example_connection
 from ._ssh_text import directives, split_arguments
-from ._ssh_tree import Files, Overlay, Place, included_paths, sshd_winner
+from ._ssh_tree import Files, Place, included_paths, sshd_winner
 from ._staging import staged
 from ._transaction import Plan
 
@@ -58,11 +48,11 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
         raise HardeningError("sshd: sshd_config can only be read and changed by root: run with become: true")
 
     path = options["path"] or DEFAULT_PATH
-    place = Place(path, posixpath.dirname(DEFAULT_PATH))
+    place = Place(path, posixpath.dirname(DEFAULT_PATH), has_drop_ins=path == DEFAULT_PATH)
     disk = Disk()
     if disk.read(path) is None:
         raise HardeningError(f"sshd: there is no {path}")
-    candidate = _candidate(disk, place, wanted, match, absent, options["exclusive"])
+    candidate = sshd_candidate(disk, place, Request(wanted, match, "first", options["exclusive"], absent))
     settings = list(wanted) if wanted else list(SSHD)
     found = statements_by_setting(candidate, place, settings)
 
@@ -125,48 +115,6 @@ def _check_request(wanted: dict[Setting, Value], absent: bool, match: str, exclu
         raise HardeningError("sshd: no option is given, so there is nothing to do")
     if match and exclusive:
         raise HardeningError("sshd: exclusive speaks for everybody and cannot be limited by match")
-
-
-def _candidate(
-    disk: Disk, place: Place, wanted: dict[Setting, Value], match: str, absent: bool, exclusive: bool
-) -> Overlay:
-    """The configuration as it shall be."""
-    drop_ins: list[str] = []
-    owned = {place.main}
-    if place.main == DEFAULT_PATH:
-        drop_ins = drop_in_paths(disk, place)
-        # An orphan of ours counts too: its Include may be gone from the main file.
-        owned |= {*drop_ins, posixpath.join(place.directory, "sshd_config.d", DROP_IN)}
-    restored = None if absent and not wanted else frozenset(wanted)
-    bare = without_marks(disk, sorted({*included_paths(disk, place), *owned}), owned, restored)
-    entries = _ssh_entries.read_entries(filter(None, map(disk.read, sorted(owned))), SSHD)
-    if absent:
-        entries = _ssh_entries.without_values(entries, match, wanted)
-    else:
-        entries = _ssh_entries.with_values(entries, "first", match, wanted)
-    candidate = _placed(bare, place, drop_ins, entries) if entries else bare
-    return without_rivals(candidate, place, wanted) if exclusive and not absent else candidate
-
-
-def _placed(bare: Overlay, place: Place, drop_ins: list[str], entries: Entries) -> Overlay:
-    """The entries in a drop-in, if one comes before all rivals, else in blocks of the main file."""
-    for path in drop_ins:
-        if bare.read(path) is None and os.path.isdir(posixpath.dirname(path)):
-            text = _managed.own_file("drop-in", _ssh_entries.sshd_body(entries))
-            trial = Overlay(bare.base, {**bare.texts, path: text})
-            if comes_first(trial, place, path, entries, blocks_apart=True):
-                return trial
-    text = bare.read(place.main) or ""
-    scoped = {key: value for key, value in entries.items() if key.scope}
-    if scoped:
-        # The main file's own global lines end at its first Match, so a block there cuts nothing off.
-        number = next((line.number for line in directives(text) if line.keyword == "match"), None)
-        lines = _managed.block("match", _ssh_entries.sshd_body(scoped))
-        text = _managed.append(text, lines) if number is None else _managed.insert_before(text, number, lines)
-    plain = {key: value for key, value in entries.items() if not key.scope}
-    if plain:
-        text = _managed.insert_before(text, 1, _managed.block("first", _ssh_entries.sshd_body(plain)))
-    return Overlay(bare.base, {**bare.texts, place.main: text})
 
 
 def _mentions_groups(found: dict[Setting, Any], match: str) -> bool:

@@ -120,22 +120,28 @@ def sshd_says(
 ) -> str:
     """The value of a keyword that sshd gives a connection, in one spelling for all versions; "" for an unknown one."""
     connection = f"user={user},host={host},addr={addr},laddr={laddr},lport={lport},rdomain="
-    return _value(run_ok("/usr/sbin/sshd", "-T", "-f", path, "-C", connection), option)
+    return values_in(run_ok("/usr/sbin/sshd", "-T", "-f", path, "-C", connection)).get(option.lower(), "")
 
 
-def ssh_says(option: str, host: str = "host.example", user: str = "nobody", path: str = "") -> str:
+def ssh_says(option: str, host: str = "host.example", user: str = "nobody") -> str:
     """The value of a keyword that ssh uses when ``user`` connects to ``host``."""
+    return ssh_dump(host, user).get(option.lower(), "")
+
+
+def ssh_dump(host: str, user: str, path: str = "") -> dict[str, str]:
+    """Every keyword, in lower case, with the value that ssh uses."""
     only = ["-F", path] if path else []
     account = pwd.getpwnam(user)
     identity = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
     environment = {"PATH": os.environ["PATH"], "HOME": account.pw_dir}
-    return _value(run_ok("setpriv", *identity, "ssh", "-G", *only, host, cwd="/", env=environment), option)
+    return values_in(run_ok("setpriv", *identity, "ssh", "-G", *only, host, cwd="/", env=environment))
 
 
-def _value(dump: str, option: str) -> str:
+def values_in(dump: str) -> dict[str, str]:
+    """The keywords of what sshd -T or ssh -G prints, the flags of all versions spelled alike."""
     pairs = (line.partition(" ") for line in dump.splitlines())
-    value = next((value.strip() for keyword, _, value in pairs if keyword.lower() == option.lower()), "")
-    return {"true": "yes", "false": "no"}.get(value, value)
+    alike = {"true": "yes", "false": "no"}
+    return {keyword.lower(): alike.get(value.strip(), value.strip()) for keyword, _blank, value in pairs}
 
 
 @contextmanager

@@ -28,6 +28,9 @@ class MemoryFiles:
     def glob(self, pattern: str) -> list[str]:
         return sorted((path for path in self.texts if glob_matches(pattern, path)), key=os.fsencode)
 
+    def has_directory(self, path: str) -> bool:
+        return any(name.startswith(f"{path}/") for name in self.texts)
+
 
 def debian(release: str) -> MemoryFiles:
     """The configuration files as the packages of a Debian release ship them."""

@@ -9,19 +9,21 @@ from typing import Any
 import pytest
 
 from ansible_collections.keepalive.hardening.plugins.module_utils import _managed
-from ansible_collections.keepalive.hardening.plugins.module_utils._settings import SSH, SSHD, Setting
-from ansible_collections.keepalive.hardening.plugins.module_utils._ssh_edit import (
+from ansible_collections.keepalive.hardening.plugins.module_utils._placement import (
+    comes_first,
+    drop_in_paths,
+    without_marks,
+)
+from ansible_collections.keepalive.hardening.plugins.module_utils._rivals import (
     Winner,
     beaten,
-    comes_first,
     competing_lines,
     describe_winner,
-    drop_in_paths,
     others,
     statements_by_setting,
-    without_marks,
     without_rivals,
 )
+from ansible_collections.keepalive.hardening.plugins.module_utils._settings import SSH, SSHD, Setting
 from ansible_collections.keepalive.hardening.plugins.module_utils._ssh_entries import Entries, Key, ssh_body, sshd_body
 from ansible_collections.keepalive.hardening.plugins.module_utils._ssh_match import Connection
 from ansible_collections.keepalive.hardening.plugins.module_utils._ssh_tree import (
@@ -201,7 +203,7 @@ def test_without_our_marks_the_files_are_what_they_were() -> None:
     changed = texts_of(without_rivals(Overlay(MemoryFiles(EXCLUSIVE_TEXTS), {}), PLACE, SSHD))
     changed[MAIN] = _managed.insert_before(changed[MAIN], 1, _managed.block("first", sshd_body(ENTRIES)))
     changed[DROP_IN] = OURS
-    bare = without_marks(MemoryFiles(changed), changed, changed, None)
+    bare = without_marks(MemoryFiles(changed), changed, changed, SSHD)
     assert bare.texts == {**EXCLUSIVE_TEXTS, DROP_IN: None}
 
 
@@ -214,12 +216,12 @@ def test_lines_of_settings_that_are_not_named_stay_commented_out() -> None:
 
 def test_a_block_that_belongs_to_another_configuration_stays() -> None:
     files = MemoryFiles({DROP_IN: OURS, MAIN: _managed.own_file("first", ["ClientAliveInterval 5"])})
-    assert without_marks(files, files.texts, [MAIN], None).texts == {DROP_IN: OURS, MAIN: ""}
+    assert without_marks(files, files.texts, [MAIN], SSHD).texts == {DROP_IN: OURS, MAIN: ""}
 
 
 def test_a_file_that_others_wrote_into_stays() -> None:
     files = MemoryFiles({DROP_IN: OURS + "# mine\n", MAIN: "# keepalive.hardening was here\n"})
-    bare = without_marks(files, files.texts, files.texts, None)
+    bare = without_marks(files, files.texts, files.texts, SSHD)
     assert bare.texts == {DROP_IN: "# mine\n", MAIN: "# keepalive.hardening was here\n"}
 
 

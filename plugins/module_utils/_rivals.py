@@ -1,85 +1,20 @@
 # SPDX-FileCopyrightText: The keepalive.hardening authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the entries that shall be there to the texts that state them, and who competes with them. Pure."""
+"""Other people's lines that set what we set: finding them, judging them, commenting them out. Pure."""
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Optional
 
 from . import _managed
 from ._settings import Setting, Value, keyword_table
-from ._ssh_entries import Entries
 from ._ssh_match import Connection, example_connection
-from ._ssh_text import directives
-from ._ssh_tree import Files, Overlay, Place, Statement, glob_matches, walk
-
-DROP_IN = "00-keepalive.conf"
+from ._ssh_tree import Files, Overlay, Place, Statement, walk
 
 #: Which of the statements that set one directive decides for a connection.
 Winner = Callable[["list[Statement]", Connection], Optional[Statement]]
 Members = dict[str, tuple[str, tuple[str, ...]]]
-
-
-def without_marks(
-    files: Files, paths: Iterable[str], owned: Collection[str], restored: frozenset[Setting] | None
-) -> Overlay:
-    """
-    The configuration as if we had never written to it.
-
-    Blocks go from the ``owned`` paths only: one in an included file may belong to another
-    configuration. Lines that exclusive commented out come back where they set one of
-    ``restored``; None means all.
-    """
-    keywords = None if restored is None else {keyword for setting in restored for keyword in setting.keywords}
-
-    def ours(line: str) -> bool:
-        return keywords is None or any(directive.keyword in keywords for directive in directives(line))
-
-    texts: dict[str, str | None] = {}
-    for path in paths:
-        text = files.read(path)
-        if text is not None and "keepalive.hardening" in text:
-            original = _managed.uncomment(_managed.strip(text) if path in owned else text, ours)
-            texts[path] = None if not original and _is_drop_in(text) else original
-    return Overlay(files, texts)
-
-
-def _is_drop_in(text: str) -> bool:
-    return any(position == "drop-in" for position, _created, _body in _managed.blocks(text))
-
-
-def drop_in_paths(files: Files, place: Place) -> list[str]:
-    """Where the main file would find a drop-in of ours: one path for each directory it includes for everybody."""
-    paths = []
-    for statement in walk(files, place, frozenset()):
-        if statement.path != place.main or statement.scope:
-            continue
-        for argument in statement.line.arguments:
-            pattern = place.include_pattern(argument)
-            path = posixpath.join(posixpath.dirname(pattern), DROP_IN) if pattern else ""
-            if pattern and glob_matches(pattern, path):
-                paths.append(path)
-    return paths
-
-
-def comes_first(files: Files, place: Place, path: str, entries: Entries, blocks_apart: bool) -> bool:
-    """
-    Whether what ``path`` says of every entry is read before what others say.
-
-    ``blocks_apart``: lines in blocks and lines for everybody are no rivals, as in sshd_config.
-    """
-    statements = statements_by_setting(files, place, {key.setting for key in entries})
-    for key in entries:
-        rivals = [
-            statement
-            for statement in statements[key.setting]
-            if not blocks_apart or bool(statement.scope) == bool(key.scope)
-        ]
-        if not rivals or rivals[0].path != path:
-            return False
-    return True
 
 
 def statements_by_setting(files: Files, place: Place, settings: Iterable[Setting]) -> dict[Setting, list[Statement]]:
