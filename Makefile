@@ -5,10 +5,11 @@
 ##   make harden INVENTORY=path/to/inventory [LIMIT=hosts] [CHECK=1] [ARGS='-e ...']
 ##                   harden your own hosts; CHECK=1 only shows what would change
 ##   make test       everything CI runs; PARTS='name ...' runs some of it
+##   make fuzz       20,000 generated configurations against the real tools; takes hours
 ##   make fmt        format the Python code
 ##   make clean      remove the lab's hosts
 
-.PHONY: help setup harden test fmt clean
+.PHONY: help setup harden test fuzz fmt clean
 help:
 	@sed -n 's/^##//p' Makefile
 
@@ -32,6 +33,11 @@ endif
 
 test: setup
 	@$(IN_VENV) python tests/checks/run.py $(PARTS)
+
+fuzz: export KEEPALIVE_FUZZ = 20000
+fuzz: setup
+	@$(IN_VENV) pytest tests/unit/plugins/module_utils/test_candidates.py
+	@$(IN_VENV) python tests/hosts/run.py -k differential
 
 fmt: setup
 	@$(IN_VENV) ruff format

@@ -57,7 +57,8 @@ def reload_command(run: Run, daemon: Daemon) -> list[str]:
     if os.path.isdir("/run/openrc"):
         return ["rc-service", "sshd", "reload"]
     for script in ("/etc/init.d/ssh", "/etc/init.d/sshd"):
-        if os.access(script, os.X_OK):
+        # It signals the process that this file names, and without the file succeeds and does nothing.
+        if os.access(script, os.X_OK) and daemon.pid_file in ("/run/sshd.pid", "/var/run/sshd.pid"):
             return [script, "reload"]
     raise HardeningError(
         f"sshd runs (pid {daemon.pid}) but no service manager that could reload it was found; "
@@ -85,13 +86,18 @@ def _restarts_safely(run: Run, daemon: Daemon, unit: str) -> bool:
 
 def require_same_ports(daemon: Daemon) -> None:
     """
-    Raises HardeningError if a reload would close a port that sshd listens on.
+    Raises HardeningError if a reload would close a port that sshd listens on, or leave it no address.
 
     That is somebody else's change that no reload has made effective yet. It may lock people out, us too.
     """
     if not daemon.addresses or _is_socket_activated(daemon.pid):
         # The ports of a socket unit stay, whatever sshd's configuration says.
         return
+    if not any(_is_local(host) for host, _port in daemon.addresses):
+        raise HardeningError(
+            f"sshd would not survive a reload: its ListenAddress is now {daemon.addresses[0][0]}, "
+            "which is no address of this host; mend that first, or set reload: false"
+        )
     lost = set(_listening_sockets(daemon.pid).values()) - {port for _host, port in daemon.addresses}
     if lost:
         raise HardeningError(

@@ -24,7 +24,7 @@ def users() -> Iterator[None]:
         run_ok("useradd", "--create-home", name)
     yield
     for name in TEST_USERS:
-        run_ok("userdel", "--remove", name)
+        run_ok("userdel", "--force", "--remove", name)
 
 
 @pytest.fixture(scope="session")

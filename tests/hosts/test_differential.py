@@ -60,7 +60,8 @@ CLIENT_LINES = {
     "ServerAliveCountMax": COUNTS,
     "TCPKeepAlive": ("yes", "no"),
     "KeepAlive": ("yes", "no"),
-    "ConnectTimeout": (*TIMES, "none"),
+    # Not "none": OpenSSH 8.4 takes that for unset, and a later line wins.
+    "ConnectTimeout": TIMES,
 }
 
 USERS = ("alice", "bob", "Alice", "a*", "!bob", "*", "??b", "nobody")
@@ -87,7 +88,9 @@ def lines(draw: Any, keyword: st.SearchStrategy[str], value: st.SearchStrategy[s
     """A line in one of the many spellings that OpenSSH takes."""
     word = draw(keyword.flatmap(odd_case))
     word = draw(st.sampled_from((word, word, word, f'"{word}"')))
-    separator = draw(st.sampled_from((" ", " ", "\t", "  ", "=", " = ", "=\t")))
+    # OpenSSH before 8.7 reads "Host"=a as a Host line without any pattern.
+    equals = () if word.startswith('"') else ("=", " = ", "=\t")
+    separator = draw(st.sampled_from((" ", " ", "\t", "  ", *equals)))
     ending = draw(st.sampled_from(("\n", "\n", "\n", "\r\n", "  \n", "\n\n", "\n# Match all\n", "\n  #x\n")))
     return draw(st.sampled_from(("", "", " ", "\t"))) + word + separator + draw(value) + ending
 
