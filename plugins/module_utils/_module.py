@@ -12,9 +12,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from . import _ssh_layer, _sshd_layer, _sysctl_layer
-from ._command import Result
+from ._command import Result, Run
 from ._errors import HardeningError
 from ._files import FileChange
+from ._intent import WISHES, layer_values, parse_intent
+from ._openssh import find, version
 from ._options import OPTIONS
 from ._transaction import Plan, carry_out, exclusive_run
 
@@ -34,14 +36,17 @@ def run_layer(name: str) -> None:
 
 def run_layers() -> None:
     """The whole of the module that manages several layers in one run."""
-    layer_options = {name: {"type": "dict", "options": options} for name, options in OPTIONS.items()}
     module = AnsibleModule(
-        argument_spec={**layer_options, "layers": {"type": "list", "elements": "str", "choices": list(LAYERS)}},
-        required_one_of=[list(LAYERS)],
+        argument_spec={
+            **{name: {"type": "dict", "options": options} for name, options in OPTIONS.items()},
+            "intent": {"type": "dict", "options": {wish: {"type": "str"} for wish in WISHES}},
+            "layers": {"type": "list", "elements": "str", "choices": list(LAYERS)},
+        },
+        required_one_of=[[*LAYERS, "intent"]],
         supports_check_mode=True,
     )
     try:
-        chosen, skipped = _choose(module.params)
+        chosen, skipped = _choose(_with_intent(module))
         plans = _harden(module, chosen)
     except HardeningError as problem:
         module.fail_json(msg=str(problem))
@@ -78,13 +83,33 @@ def _choose(params: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], list[str
     return chosen, skipped
 
 
-def _harden(module: AnsibleModule, chosen: dict[str, dict[str, Any]]) -> list[Plan]:
-    """The plans of the chosen layers, carried out unless in check mode. Raises HardeningError."""
+def _with_intent(module: AnsibleModule) -> dict[str, Any]:
+    """The module's options, with the values of the intent wherever a layer's options do not say otherwise."""
+    params: dict[str, Any] = module.params
+    if params["intent"] is None:
+        return params
+    sshd = find("sshd")
+    values = layer_values(parse_intent(params["intent"]), version(_runner(module), sshd) if sshd else (0, 0))
+    merged = dict(params)
+    for name, options in OPTIONS.items():
+        given = params[name] or {option: spec.get("default") for option, spec in options.items()}
+        if given["state"] == "present":
+            given = {**given, **{option: value for option, value in values[name].items() if given[option] is None}}
+        merged[name] = given
+    return merged
 
+
+def _runner(module: AnsibleModule) -> Run:
     def run(command: list[str]) -> Result:
         # OpenSSH's and systemctl's words are read, so they have to be English.
         return Result(*module.run_command(command, environ_update={"LC_ALL": "C"}, handle_exceptions=False))
 
+    return run
+
+
+def _harden(module: AnsibleModule, chosen: dict[str, dict[str, Any]]) -> list[Plan]:
+    """The plans of the chosen layers, carried out unless in check mode. Raises HardeningError."""
+    run = _runner(module)
     if module.check_mode:
         return [LAYERS[name].plan(options, run) for name, options in chosen.items()]
     with exclusive_run():

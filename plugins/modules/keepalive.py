@@ -14,10 +14,28 @@ description:
   - Does the work of M(keepalive.hardening.sshd_config), M(keepalive.hardening.ssh_config) and
     M(keepalive.hardening.sysctl) in one run on the host, all or nothing. Every layer is validated before the first is
     written, and if one fails, all are put back.
-  - A layer that is not given is not managed.
+  - A layer that is not given is not managed, unless O(intent) is given, which speaks for all three.
 author:
   - The keepalive.hardening authors (@keepalive)
 options:
+  intent:
+    description:
+      - What connections shall do, in whole seconds. The values of all three layers follow from it, for the version of
+        this host's sshd; what a layer's options say wins.
+      - Wishes that contradict each other are an error that names the nearest intent that can be kept.
+    type: dict
+    suboptions:
+      detect_within:
+        description:
+          - A dead peer is noticed at the latest after this time.
+          - While data is in flight, or sshd 9.2 and later keeps sending, C(tcp_retries2) decides instead.
+        type: str
+      ride_out:
+        description: An outage up to this long ends no session.
+        type: str
+      path_idle_timeout:
+        description: The smallest idle timeout of a NAT, firewall or load balancer on the way.
+        type: str
   layers:
     description:
       - The layers to manage, of those given. A layer that is named here and missing on the host is an error.
@@ -228,6 +246,13 @@ EXAMPLES = r"""
       tcp_keepalive_time: 120
       tcp_keepalive_intvl: 30
       tcp_keepalive_probes: 5
+
+- name: Say what connections shall do, and let the values follow
+  keepalive.hardening.keepalive:
+    intent:
+      detect_within: 300
+      ride_out: 120
+      path_idle_timeout: 240
 
 - name: A server, which must have sshd
   keepalive.hardening.keepalive:
