@@ -51,8 +51,14 @@ class CallbackModule(CallbackBase):
         layer = _LAYERS.get(result._task.resolved_action or result._task.action)
         if layer is None:
             return
-        host, answer = result._host.get_name(), result._result
+        host = result._host.get_name()
         self._check_mode = result._task.check_mode
+        # A task with a loop answers once for all its items.
+        for answer in result._result.get("results", [result._result]):
+            if "effective" in answer:
+                self._note(host, layer, answer)
+
+    def _note(self, host: str, layer: str, answer: Mapping[str, Any]) -> None:
         changed = bool(answer.get("changed"))
         self._unchanged[host] = self._unchanged.get(host, True) and not changed
         if changed:

@@ -6,10 +6,14 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
+from ._errors import HardeningError
 from ._files import Account
 
 
@@ -28,6 +32,22 @@ Run = Callable[["list[str]"], Result]
 _USER_SECONDS = 60
 
 
+@contextmanager
+def time_limit(seconds: int, what: str) -> Iterator[None]:
+    """Raises HardeningError where the body takes longer."""
+
+    def give_up(*_args: object) -> None:
+        raise HardeningError(f"{what} took longer than {seconds} s")
+
+    previous = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, previous)
+
+
 def run_as(account: Account, run: Run, command: list[str]) -> Result:
     """Run a program in a child process that has given up root for good."""
     if os.geteuid() == account.uid:
@@ -35,33 +55,51 @@ def run_as(account: Account, run: Run, command: list[str]) -> Result:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        _run_and_exit(account, run, command, reader, writer)
+        _run_and_exit(account, run, command, writer)
     os.close(writer)
-    with os.fdopen(reader, encoding="ascii") as stream:
-        answer = stream.read()
-    os.waitpid(child, 0)
+    try:
+        answer = _read_all(reader, time.monotonic() + _USER_SECONDS)
+    finally:
+        os.close(reader)
+        # Also a child that its user has stopped: nothing of it may outlive the run.
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+            os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
     if not answer:
-        return Result(255, "", f"{' '.join(command)}, run as {account.name}, did not end within {_USER_SECONDS} s")
+        return Result(255, "", f"{' '.join(command)}, run as {account.name}, was ended or took over {_USER_SECONDS} s")
     return Result(*json.loads(answer))
 
 
-def _run_and_exit(account: Account, run: Run, command: list[str], reader: int, writer: int) -> None:
+def _read_all(descriptor: int, deadline: float) -> bytes:
+    """What comes until the other end closes; nothing if that is after the deadline."""
+    answer = b""
+    while select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        piece = os.read(descriptor, 65536)
+        if not piece:
+            return answer
+        answer += piece
+    return b""
+
+
+def _run_and_exit(account: Account, run: Run, command: list[str], writer: int) -> None:
     try:
         os.setsid()
-        os.close(reader)
+        # Nothing that root has open, such as the lock, is the user's to hold.
+        os.closerange(3, writer)
+        os.closerange(writer + 1, min(os.sysconf("SC_OPEN_MAX"), 65536))
         os.setgroups(account.groups)
         os.setgid(account.gid)
         os.setuid(account.uid)
         os.chdir("/")
         # glob(3), which expands the ~ of an Include, believes the environment.
         os.environ.update(HOME=account.home, USER=account.name, LOGNAME=account.name)
-        signal.signal(signal.SIGALRM, lambda *_args: os.killpg(0, signal.SIGKILL))
-        signal.alarm(_USER_SECONDS)
-        with os.fdopen(writer, "w", encoding="ascii") as stream:
-            json.dump(run(command), stream)
+        answer = run(command)
     except Exception as problem:
+        answer = Result(255, "", str(problem))
+    try:
         with os.fdopen(writer, "w", encoding="ascii") as stream:
-            json.dump(Result(255, "", str(problem)), stream)
+            json.dump(answer, stream)
     finally:
-        # Nothing of the parent's, such as its locks and temporary files, is the child's to tidy up.
+        # Nothing of the parent's, such as its temporary files, is the child's to tidy up.
         os._exit(0)

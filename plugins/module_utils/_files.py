@@ -7,12 +7,14 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from ._errors import HardeningError
 
+_LARGEST = 16 << 20
+_STAGED = ".keepalive-new"
 # Lossless for any bytes: what is not UTF-8 survives a round trip.
 _CODEC = {"encoding": "utf-8", "errors": "surrogateescape"}
 
@@ -65,7 +67,10 @@ def read_text(path: str) -> str | None:
         os.close(descriptor)
         raise HardeningError(f"{path} is not a regular file")
     with os.fdopen(descriptor, "rb") as stream:
-        return stream.read().decode(**_CODEC)
+        content = stream.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise HardeningError(f"{path} is larger than {_LARGEST >> 20} MiB, which no configuration is")
+    return content.decode(**_CODEC)
 
 
 class Disk:
@@ -148,8 +153,11 @@ class FileChange:
     def undo(self) -> None:
         self.discard()
         with self._explained():
-            if read_text(self.target) == self.before:
+            now = read_text(self.target)
+            if now == self.before:
                 return
+            if now != self.after:
+                raise HardeningError(f"{self.path} was changed by someone else while this ran, and is left as it is")
             if self.before is None:
                 os.unlink(self.target)
             else:
@@ -178,7 +186,7 @@ class FileChange:
         same, so that the next run takes over what a killed run left.
         """
         directory, name = os.path.split(self.target)
-        staged = os.path.join(directory, f".{name}.keepalive-new")
+        staged = os.path.join(directory, f".{name}{_STAGED}")
         with suppress(FileNotFoundError):
             os.unlink(staged)
         descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -194,6 +202,21 @@ class FileChange:
         return staged
 
 
+def file_changes(disk: Disk, texts: dict[str, str | None], mode: int = 0o644) -> list[FileChange]:
+    """
+    The changes that bring files to these texts; a new file gets ``mode``.
+
+    Two names of one file, by symbolic links, are one change.
+    """
+    changes = {}
+    for path, text in texts.items():
+        if disk.read(path) != text:
+            with acting_as(disk.account):
+                real = os.path.realpath(path)
+            changes[real] = FileChange(path, disk.read(path), text, mode, disk.account)
+    return list(changes.values())
+
+
 class DirectoryCreation:
     """A directory that a new file needs and that is not there."""
 
@@ -201,11 +224,13 @@ class DirectoryCreation:
         self.path = path
         self.mode = mode
         self.account = account
+        self._made = False
 
     def stage(self) -> None:
         with acting_as(self.account):
             try:
                 os.mkdir(self.path, self.mode)
+                self._made = True
             except OSError as problem:
                 raise HardeningError(f"cannot create {self.path}: {problem.strerror}") from problem
 
@@ -213,8 +238,9 @@ class DirectoryCreation:
         """Nothing: the file that is staged inside needs the directory earlier."""
 
     def undo(self) -> None:
-        with acting_as(self.account), suppress(OSError):
-            os.rmdir(self.path)
+        if self._made:
+            with acting_as(self.account), suppress(OSError):
+                os.rmdir(self.path)
 
     discard = undo
 
@@ -242,6 +268,10 @@ class DirectoryRemoval:
         """Nothing was staged."""
 
 
+# Not all of them: security.ima, for one, vouches for the old content.
+_KEPT_ATTRIBUTES = ("system.posix_acl_access", "security.selinux", "user.")
+
+
 class _Attributes(NamedTuple):
     status: os.stat_result
     #: ACL, SELinux label and the like.
@@ -253,7 +283,8 @@ def _attributes_of(path: str) -> _Attributes | None:
         status = os.stat(path)
     except FileNotFoundError:
         return None
-    return _Attributes(status, {name: os.getxattr(path, name) for name in os.listxattr(path)})
+    kept = [name for name in os.listxattr(path) if name.startswith(_KEPT_ATTRIBUTES)]
+    return _Attributes(status, {name: os.getxattr(path, name) for name in kept})
 
 
 def _give_attributes(descriptor: int, attributes: _Attributes | None, new_mode: int) -> None:
@@ -269,6 +300,14 @@ def _give_attributes(descriptor: int, attributes: _Attributes | None, new_mode: 
         # Labels that a user may not set (security.*) are inherited from the directory instead.
         with suppress(PermissionError):
             os.setxattr(descriptor, name, value)
+
+
+def sweep(directories: Iterable[str]) -> None:
+    """Remove what runs that were killed have staged in these directories of root's, and never put in place."""
+    for directory in directories:
+        for path in glob.glob(os.path.join(glob.escape(directory), f".*{_STAGED}")):
+            with suppress(FileNotFoundError):
+                os.unlink(path)
 
 
 def _require_writable(directory: str) -> None:

@@ -12,14 +12,32 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator
 
+from ._errors import HardeningError
+from ._settings import SSH, SSHD, SYSCTL
 from ._ssh_text import split_lines
 
 _BEGIN = "# BEGIN keepalive.hardening"
 _END = "# END keepalive.hardening"
 _COMMENTED = "#keepalive.hardening# "
-_BEGIN_LINE = re.compile(rf"{_BEGIN} \((?P<position>[a-z-]+)(?P<created>(?:, created [a-z]+)*)\)")
-
+_UNFINISHED = ", after an unfinished line"
+_BEGIN_LINE = re.compile(
+    rf"{_BEGIN} \((?P<position>[a-z-]+)(?P<created>(?:, created [a-z]+)*)(?P<unfinished>{_UNFINISHED})?\)"
+)
 _NOTE = "# Written by Ansible, keepalive.hardening; state=absent takes it back. Changes here are lost."
+_DIRECTIVES = "|".join(re.escape(setting.directive) for setting in (*SSHD, *SSH, *SYSCTL))
+_OWN_LINE = re.compile(rf"{_BEGIN_LINE.pattern}|{_NOTE}|(?: {{4}})?(?:Match|Host|{_DIRECTIVES}) .*|{_END}")
+
+
+def require_whole(path: str, text: str) -> None:
+    """Raises HardeningError if someone edited our marks, so that it cannot be told any more what is ours."""
+    owned = own_lines(text)
+    for number, line in enumerate(split_lines(text), start=1):
+        foreign = _OWN_LINE.fullmatch(line.rstrip("\r\n")) is None
+        if foreign if number in owned else (_BEGIN in line or _END in line):
+            raise HardeningError(
+                f"{path}, line {number}: the block of keepalive.hardening was edited by hand, so it cannot be told "
+                f"what is whose; delete the lines that are its, from '{_BEGIN}' to '{_END}', and run again"
+            )
 
 
 def block(position: str, body: list[str], created: Collection[str] = ()) -> list[str]:
@@ -33,11 +51,6 @@ def own_file(position: str, body: list[str]) -> str:
     return "\n".join([*block(position, body), ""])
 
 
-def is_own_file(text: str) -> bool:
-    """Whether nothing but our block stands in the text."""
-    return text.startswith(_BEGIN) and not strip(text).strip()
-
-
 def insert_before(text: str, number: int, lines: list[str]) -> str:
     """The text with lines inserted before line ``number``, counted from 1, in the text's own line ending."""
     existing = split_lines(text)
@@ -46,37 +59,37 @@ def insert_before(text: str, number: int, lines: list[str]) -> str:
 
 
 def append(text: str, lines: list[str]) -> str:
-    """The text with lines at its end; a missing final newline stays missing, so that strip() can restore it."""
+    """The text with a block at its end; that a final newline was missing is remembered, so that strip() restores it."""
     if text and not text.endswith("\n"):
-        return text + "\n" + "\n".join(lines)
+        return "\n".join([text, lines[0][:-1] + _UNFINISHED + ")", *lines[1:], ""])
     return insert_before(text, text.count("\n") + 1, lines)
 
 
 def blocks(text: str) -> Iterator[tuple[str, tuple[str, ...], str]]:
     """Position, what was created and body of every block of ours."""
     lines = split_lines(text)
-    for start, stop, position, created in _block_spans(lines):
-        yield position, created, "".join(lines[start + 1 : stop])
+    for start, stop, begin in _block_spans(lines):
+        yield (
+            begin["position"],
+            tuple(re.findall(r"created ([a-z]+)", begin["created"])),
+            "".join(lines[start + 1 : stop]),
+        )
 
 
-def _block_spans(lines: list[str]) -> Iterator[tuple[int, int, str, tuple[str, ...]]]:
-    start: int | None = None
+def _block_spans(lines: list[str]) -> Iterator[tuple[int, int, re.Match[str]]]:
+    begin: re.Match[str] | None = None
     for index, line in enumerate(lines):
-        begin = _BEGIN_LINE.fullmatch(line.rstrip("\r\n"))
-        if begin:
-            start, found = index, begin
-        elif start is not None and line.rstrip("\r\n") == _END:
-            yield start, index, found["position"], tuple(re.findall(r"created ([a-z]+)", found["created"]))
-            start = None
+        found = _BEGIN_LINE.fullmatch(line.rstrip("\r\n"))
+        if found:
+            start, begin = index, found
+        elif begin and line.rstrip("\r\n") == _END:
+            yield start, index, begin
+            begin = None
 
 
 def own_lines(text: str) -> set[int]:
     """Numbers, counted from 1, of the lines in our blocks."""
-    return {
-        number
-        for start, stop, _position, _created in _block_spans(split_lines(text))
-        for number in range(start + 1, stop + 2)
-    }
+    return {number for start, stop, _begin in _block_spans(split_lines(text)) for number in range(start + 1, stop + 2)}
 
 
 def same_line(number: int, text: str, other: str) -> int:
@@ -90,11 +103,11 @@ def same_line(number: int, text: str, other: str) -> int:
 def strip(text: str) -> str:
     """The text without our blocks: the inverse of insert_before() and append()."""
     lines = split_lines(text)
-    for start, stop, _position, _created in reversed(list(_block_spans(lines))):
-        without_ending = not lines[stop].endswith("\n")
-        del lines[start : stop + 1]
-        if without_ending and start:
+    for start, stop, begin in reversed(list(_block_spans(lines))):
+        # Someone who added lines behind the block has finished ours too.
+        if begin["unfinished"] and start and stop == len(lines) - 1:
             lines[start - 1] = lines[start - 1].rstrip("\n")
+        del lines[start : stop + 1]
     return "".join(lines)
 
 

@@ -14,12 +14,14 @@ from ansible.module_utils.basic import AnsibleModule
 from . import _ssh_layer, _sshd_layer, _sysctl_layer
 from ._command import Result, Run
 from ._errors import HardeningError
-from ._files import FileChange
+from ._files import FileChange, sweep
 from ._intent import WISHES, layer_values, parse_intent
 from ._openssh import find, version
 from ._options import OPTIONS
 from ._transaction import Plan, carry_out, exclusive_run
 
+#: Where a killed run may have left something behind.
+_DIRECTORIES = ("/etc", "/etc/ssh", "/etc/ssh/sshd_config.d", "/etc/ssh/ssh_config.d", "/etc/sysctl.d")
 LAYERS: dict[str, ModuleType] = {"sshd": _sshd_layer, "ssh": _ssh_layer, "sysctl": _sysctl_layer}
 
 
@@ -29,7 +31,7 @@ def run_layer(name: str) -> None:
     try:
         plans = _harden(module, {name: module.params})
     except HardeningError as problem:
-        module.fail_json(msg=str(problem))
+        module.fail_json(msg=_printable(str(problem)))
     plan = plans[0]
     module.exit_json(before=plan.before, effective=plan.effective, **_result(plans), **plan.extra)
 
@@ -49,7 +51,7 @@ def run_layers() -> None:
         chosen, skipped = _choose(_with_intent(module))
         plans = _harden(module, chosen)
     except HardeningError as problem:
-        module.fail_json(msg=str(problem))
+        module.fail_json(msg=_printable(str(problem)))
     extra = {key: value for plan in plans for key, value in plan.extra.items()}
     module.exit_json(
         before={plan.layer: plan.before for plan in plans},
@@ -63,6 +65,8 @@ def run_layers() -> None:
 def _choose(params: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """The options of every layer to manage, and the layers that this host lacks."""
     named = params["layers"]
+    if named == []:
+        raise HardeningError("layers names no layer; leave it out to manage every layer that the host has")
     chosen, skipped = {}, []
     for name, layer in LAYERS.items():
         options = params[name]
@@ -113,6 +117,7 @@ def _harden(module: AnsibleModule, chosen: dict[str, dict[str, Any]]) -> list[Pl
     if module.check_mode:
         return [LAYERS[name].plan(options, run) for name, options in chosen.items()]
     with exclusive_run():
+        sweep(_DIRECTORIES)
         plans = [LAYERS[name].plan(options, run) for name, options in chosen.items()]
         for plan in plans:
             if chosen[plan.layer]["backup"]:
@@ -135,7 +140,9 @@ def _result(plans: list[Plan]) -> dict[str, Any]:
     return {
         "changed": any(plan.changed for plan in plans),
         "files": [_file(change) for change in changes],
-        "competing": [line for plan in plans for line in plan.competing],
+        "competing": [
+            {key: _printable(value) for key, value in line.items()} for plan in plans for line in plan.competing
+        ],
         "diff": [_diff(change) for change in changes] + [diff for plan in plans for diff in plan.live_diff],
     }
 
@@ -149,6 +156,11 @@ def _diff(change: FileChange) -> dict[str, str]:
     return {
         "before_header": change.path,
         "after_header": change.path,
-        "before": change.before or "",
-        "after": change.after or "",
+        "before": _printable(change.before or ""),
+        "after": _printable(change.after or ""),
     }
+
+
+def _printable(value: Any) -> Any:
+    """Text with a replacement for every byte that is not UTF-8, which no result can carry."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if isinstance(value, str) else value

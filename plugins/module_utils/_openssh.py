@@ -22,7 +22,7 @@ _SERVER_DIRECTORIES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 _NO_DIRECTORY = re.compile(r"Missing privilege separation directory: (\S+)")
 
 
-class Refused(Exception):
+class Refused(HardeningError):
     """OpenSSH does not accept a configuration; the text is what it said."""
 
 
@@ -77,6 +77,9 @@ def ssh_dump(run: Run, program: str, host: str, account: Account, path: str | No
 def interpret(dump: dict[str, str], setting: Setting) -> Value | None:
     """The value of a setting in a dump; None if this OpenSSH does not know it."""
     text = next((dump[keyword] for keyword in setting.keywords if keyword in dump), None)
+    if text is None and setting.kind == "channel_timeouts" and "unusedconnectiontimeout" in dump:
+        # It came with that directive, and sshd before 10 says nothing of it while it is not set.
+        return {}
     return None if text is None else setting.interpret(text)
 
 

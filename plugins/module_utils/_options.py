@@ -13,7 +13,7 @@ _COMMON: dict[str, dict[str, Any]] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
-# Times and numbers are text here: as numbers they would lose leading zeros and signs unseen.
+# Times and numbers are text here, so that what is wrong in them, such as a leading zero, is seen and refused.
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "sshd": {
         "client_alive_interval": {"type": "str"},

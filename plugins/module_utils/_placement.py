@@ -91,14 +91,21 @@ def ssh_candidate(files: Files, place: Place, request: Request) -> Overlay:
 
 def _start(files: Files, place: Place, request: Request, settings: tuple[Setting, ...]) -> _Start:
     drop_ins = drop_in_paths(files, place) if place.has_drop_ins else []
-    # An orphan of ours counts too: its Include may be gone from the main file.
-    owned = {place.main, *drop_ins, *([posixpath.join(f"{place.main}.d", _DROP_IN)] if place.has_drop_ins else [])}
+    owned = {place.main, *drop_ins}
+    paths = {*included_paths(files, place), *owned}
+    if place.has_drop_ins:
+        # Orphans of ours count too: their Include may be gone from the main file.
+        owned.add(posixpath.join(f"{place.main}.d", _DROP_IN))
+        paths |= {*owned, *files.glob(f"{place.main}.d/*")}
+    elif not place.home:
+        # What another configuration includes may be shared, and is left to the one whose directory it is.
+        paths = owned
     # Exclusive speaks for everybody, so what it commented out is no affair of a request for some.
     restored = frozenset() if request.scope else frozenset(request.wanted or settings)
-    bare = without_marks(files, sorted({*included_paths(files, place), *owned}), owned, restored)
+    bare = without_marks(files, sorted(paths), owned, restored)
     if request.exclusive and not request.absent:
         # Before ours are placed, so that every later run finds the same place.
-        bare = without_rivals(bare, place, request.wanted)
+        bare = without_rivals(bare, place, request.wanted, paths)
     entries = read_entries(filter(None, map(files.read, sorted(owned))), settings)
     if request.absent:
         entries = without_values(entries, request.scope, request.wanted)
@@ -132,6 +139,7 @@ def without_marks(files: Files, paths: Iterable[str], owned: Collection[str], re
     for path in paths:
         text = files.read(path)
         if text is not None and "keepalive.hardening" in text:
+            _managed.require_whole(path, text)
             original = _managed.uncomment(_managed.strip(text) if path in owned else text, ours)
             texts[path] = None if not original and _is_drop_in(text) else original
     return Overlay(files, texts)

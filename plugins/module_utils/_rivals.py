@@ -4,16 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Optional
 
 from . import _managed
+from ._errors import HardeningError
 from ._settings import Setting, Value, keyword_table
-from ._ssh_match import Connection, example_connection
+from ._ssh_match import Block, Connection, example_connection
 from ._ssh_tree import Files, Overlay, Place, Statement, walk
 
 #: Which of the statements that set one directive decides for a connection.
 Winner = Callable[["list[Statement]", Connection], Optional[Statement]]
+#: As good as no scope at all; our own block at the top of a file ends with it.
+_EVERY_HOST = Block("host", ("*",))
 Members = dict[str, tuple[str, tuple[str, ...]]]
 
 
@@ -39,11 +42,13 @@ def others(files: Files, statements: Iterable[Statement]) -> list[Statement]:
     return result
 
 
-def without_rivals(files: Overlay, place: Place, settings: Iterable[Setting]) -> Overlay:
-    """The configuration with every line of another's that sets one of the settings commented out by our mark."""
+def without_rivals(files: Overlay, place: Place, settings: Iterable[Setting], paths: Collection[str]) -> Overlay:
+    """The configuration with every line of another's in ``paths`` that sets one of the settings commented out."""
     numbers: dict[str, set[int]] = {}
     for statements in statements_by_setting(files, place, settings).values():
         for statement in others(files, statements):
+            if statement.path not in paths:
+                continue
             numbers.setdefault(statement.path, set()).add(statement.line.number)
     texts = {path: _managed.comment_out(files.read(path) or "", lines) for path, lines in numbers.items()}
     return Overlay(files.base, {**files.texts, **texts})
@@ -63,29 +68,43 @@ def competing_lines(
                     "line": statement.line.number,
                     "option": setting.option,
                     "value": statement.value,
-                    "scope": " / ".join(map(str, statement.scope)),
+                    "scope": " / ".join(str(block) for block in statement.scope if block != _EVERY_HOST),
                     "wins": connection is not None and winner(statements, connection) == statement,
                 }
             )
     return lines
 
 
-def describe_winner(
-    candidate: Files, disk: Files, statements: list[Statement], winner: Winner, connection: Connection
-) -> str:
-    """File and line, as they are on disk, of the line that beats ours."""
-    statement = winner(statements, connection)
-    if statement is None or not others(candidate, [statement]):
-        return "no line in the files does that: look at the options that the program is started with"
-    before = disk.read(statement.path) or ""
-    number = _managed.same_line(statement.line.number, candidate.read(statement.path) or "", before)
-    scope = f" in {' / '.join(map(str, statement.scope))}" if statement.scope else ""
-    return f"{statement.path}, line {number}{scope} wins: {statement.line.keyword} {statement.value}"
+def stated(setting: Setting, statement: Statement) -> Value | None:
+    """The value that a line states; None for what is no value."""
+    try:
+        return setting.interpret(statement.value)
+    except ValueError:
+        return None
 
 
-def beaten(layer: str, setting: Setting, wanted: Value, found: Value | None, winner: str) -> str:
-    """The message for a value that would not be effective."""
-    return (
-        f"{layer}: {setting.option} would be {found}, not {wanted}: {winner}. "
-        "Remove that line, or set exclusive: true to have every competing line commented out"
+def beaten(
+    layer: str,
+    setting: Setting,
+    wanted: Value,
+    found: Value | None,
+    candidate: Files,
+    disk: Files,
+    by: Statement | None,
+) -> HardeningError:
+    """The error for a value that would not be effective: the line that wins, as it stands on disk, and what to do."""
+    message = f"{layer}: {setting.option} would be {found}, not {wanted}: "
+    if by is None or (not others(candidate, [by]) and stated(setting, by) == wanted):
+        return HardeningError(
+            f"{message}no line in the files does that; look at the options that the program is started with"
+        )
+    scope = f" in {' / '.join(map(str, by.scope))}" if by.scope else ""
+    if not others(candidate, [by]):
+        return HardeningError(
+            f"{message}a value that this collection has set{scope} wins; change or take back that one first"
+        )
+    number = _managed.same_line(by.line.number, candidate.read(by.path) or "", disk.read(by.path) or "")
+    return HardeningError(
+        f"{message}{by.path}, line {number}{scope} wins: {by.line.keyword} {by.value}. "
+        "Remove that line, or set exclusive: true (for all hosts and users) to have every competing line commented out"
     )

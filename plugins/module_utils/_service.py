@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import struct
 import time
 from contextlib import suppress
 from typing import NamedTuple
@@ -16,49 +17,99 @@ from ._errors import HardeningError
 
 _RELOAD_SECONDS = 15.0
 _BANNER_SECONDS = 5.0
+_NOTE = "/run/keepalive.hardening.reload"
+#: Wildcard to the address at which it is reached from this host.
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class Daemon(NamedTuple):
     """A listening sshd."""
 
     pid: int
-    #: sshd writes it anew each time it has read its configuration (sshd.c, main()); "" if it keeps none.
-    pid_file: str
-    #: When it last read its configuration, in nanoseconds since the epoch; None without a pid file.
-    loaded: int | None
-    #: Addresses to reach it at from this host.
-    addresses: tuple[tuple[str, int], ...]
+    #: Its command line, as its title shows it.
+    title: str
+    #: What it listens on: socket name in /proc to address and port.
+    listening: dict[str, tuple[str, int]]
 
 
-def find_daemon(dump: dict[str, str], config: str, default_config: str) -> Daemon | None:
+def last_reading(dump: dict[str, str]) -> int:
     """
-    The sshd that listens with ``config``, None if there is none: stopped, or started per connection by a socket.
+    When the running sshd has read its configuration, in nanoseconds since the epoch; 0 if that cannot be told.
 
-    ``dump`` is what sshd -T prints for it.
+    sshd writes its pid file anew each time (sshd.c, main()). ``dump`` is what sshd -T prints.
     """
-    pid_file = dump.get("pidfile", "none")
-    addresses = _addresses(dump)
-    with suppress(OSError, ValueError):
-        with open(pid_file, encoding="ascii") as stream:
-            pid = int(stream.read())
-        if _listens_with(pid, config, default_config):
-            return Daemon(pid, pid_file, os.stat(pid_file).st_mtime_ns, addresses)
+    with suppress(OSError):
+        return os.stat(dump.get("pidfile", "none")).st_mtime_ns
+    return 0
+
+
+def find_daemons(config: str, default_config: str) -> list[Daemon]:
+    """Every sshd of this host that listens with ``config``; none where it is stopped or a socket unit's."""
+    daemons = []
     for name in os.listdir("/proc"):
-        if name.isdigit() and _listens_with(int(name), config, default_config):
-            return Daemon(int(name), "", None, addresses)
-    return None
+        title = _listener_title(name, config, default_config) if name.isdigit() else ""
+        if title:
+            daemons.append(Daemon(int(name), title, _listening_sockets(int(name))))
+    return daemons
 
 
-def reload_command(run: Run, daemon: Daemon) -> list[str]:
+class PendingReload:
+    """
+    The note that files were written which no reload has made effective yet.
+
+    It lasts until then, or until the next boot, so that a run after a killed one can make up for it.
+    """
+
+    def __init__(self, config: str):
+        self.path = _NOTE + config.replace("/", "-")
+        self.created = False
+
+    def exists(self) -> bool:
+        return os.path.exists(self.path)
+
+    def stage(self) -> None:
+        """Nothing: there is nothing to make up for yet."""
+
+    def apply(self) -> None:
+        self.created = not self.exists()
+        with open(self.path, "w", encoding="ascii"):
+            pass
+
+    def undo(self) -> None:
+        if self.created:
+            self.done()
+
+    def discard(self) -> None:
+        """Nothing was staged."""
+
+    def done(self) -> None:
+        """sshd has read its files."""
+        with suppress(FileNotFoundError):
+            os.unlink(self.path)
+
+
+def require_no_override(daemon: Daemon, keywords: list[str]) -> None:
+    """Raises HardeningError if the daemon's command line sets one of the keywords, which beats every file."""
+    for option in re.findall(r" -o ?([A-Za-z]+)", daemon.title):
+        if option.lower() in keywords:
+            raise HardeningError(
+                f"sshd (pid {daemon.pid}) was started with -o {option} on its command line, which beats every file; "
+                "take it out there, for example from SSHD_OPTS in /etc/default/ssh"
+            )
+
+
+def reload_command(run: Run, daemon: Daemon, configured: set[tuple[str, int]]) -> list[str]:
     """How this host's service manager makes the daemon read its files. Raises HardeningError where it cannot."""
     unit = _unit(daemon.pid)
     if unit and os.path.isdir("/run/systemd/system"):
-        return ["systemctl", "restart" if _restarts_safely(run, daemon, unit) else "reload", unit]
-    if os.path.isdir("/run/openrc"):
+        shown = run(["systemctl", "show", "--property=MainPID", "--property=KillMode", unit]).out.split()
+        if f"MainPID={daemon.pid}" in shown:
+            restart = _has_to_restart(daemon, unit, configured, "KillMode=process" in shown)
+            return ["systemctl", "restart" if restart else "reload", unit]
+    elif os.path.isdir("/run/openrc"):
         return ["rc-service", "sshd", "reload"]
     for script in ("/etc/init.d/ssh", "/etc/init.d/sshd"):
-        # It signals the process that this file names, and without the file succeeds and does nothing.
-        if os.access(script, os.X_OK) and daemon.pid_file in ("/run/sshd.pid", "/var/run/sshd.pid"):
+        if os.access(script, os.X_OK) and daemon.pid == _pid_for_init_scripts():
             return [script, "reload"]
     raise HardeningError(
         f"sshd runs (pid {daemon.pid}) but no service manager that could reload it was found; "
@@ -66,129 +117,131 @@ def reload_command(run: Run, daemon: Daemon) -> list[str]:
     )
 
 
-def _restarts_safely(run: Run, daemon: Daemon, unit: str) -> bool:
-    """
-    Whether the daemon has to be restarted instead of reloaded: its port belongs to a socket unit.
+def _pid_for_init_scripts() -> int:
+    """The process that such a script signals; without the file it signals none, and says that all is well."""
+    with suppress(OSError, ValueError), open("/run/sshd.pid", encoding="ascii") as stream:
+        return int(stream.read())
+    return 0
 
-    Such an sshd dies of a reload, since it tries to open the port anew. Raises HardeningError if
-    a restart would end sessions.
+
+def _has_to_restart(daemon: Daemon, unit: str, configured: set[tuple[str, int]], sessions_survive: bool) -> bool:
     """
-    if not _is_socket_activated(daemon.pid):
-        return False
-    kill_mode = run(["systemctl", "show", "--property=KillMode", unit]).out.strip()
-    if kill_mode != "KillMode=process":
+    Whether a reload would end the daemon: its socket is a socket unit's, and sshd tries to open it anew.
+
+    Raises HardeningError if a restart would end sessions.
+    """
+    shared = daemon.pid != 1 and not _open_sockets(1).isdisjoint(daemon.listening)
+    if shared and not sessions_survive:
         raise HardeningError(
-            f"{unit} was started by a socket unit, so it has to be restarted to read its configuration, and with "
-            f"{kill_mode} that would end every session; give it KillMode=process, or set reload: false and restart it"
+            f"{unit} was started by a socket unit, so it has to be restarted to read its configuration, and without "
+            "KillMode=process that would end every session; give it that, or set reload: false and restart it yourself"
         )
-    return True
+    # It listens otherwise than its configuration says, perhaps on a socket that a unit left to it.
+    inherited = not configured <= set(daemon.listening.values())
+    return shared or (inherited and sessions_survive)
 
 
-def require_same_ports(daemon: Daemon) -> None:
+def require_same_listeners(daemon: Daemon, configured: set[tuple[str, int]]) -> None:
     """
-    Raises HardeningError if a reload would close a port that sshd listens on, or leave it no address.
+    Raises HardeningError if a reload would close an address that sshd listens on.
 
     That is somebody else's change that no reload has made effective yet. It may lock people out, us too.
     """
-    if not daemon.addresses or _is_socket_activated(daemon.pid):
-        # The ports of a socket unit stay, whatever sshd's configuration says.
+    if re.search(r" -p ?[0-9]| -o ?(Port|ListenAddress|AddressFamily)\b", daemon.title, re.IGNORECASE):
+        # Its command line says where it listens, and a reload keeps that.
         return
-    if not any(_is_local(host) for host, _port in daemon.addresses):
+    if daemon.pid != 1 and not _open_sockets(1).isdisjoint(daemon.listening):
+        # Its socket unit says where it listens.
+        return
+    wildcard_ports = {port for host, port in configured if host in _WILDCARDS}
+    lost = [
+        f"{host}:{port}"
+        for host, port in daemon.listening.values()
+        if (host, port) not in configured and port not in wildcard_ports
+    ]
+    if lost and configured:
         raise HardeningError(
-            f"sshd would not survive a reload: its ListenAddress is now {daemon.addresses[0][0]}, "
-            "which is no address of this host; mend that first, or set reload: false"
-        )
-    lost = set(_listening_sockets(daemon.pid).values()) - {port for _host, port in daemon.addresses}
-    if lost:
-        raise HardeningError(
-            f"sshd listens on port {', '.join(map(str, sorted(lost)))}, and a reload would end that: the ports in its "
-            "configuration were changed and never loaded; reload sshd yourself when you are sure, or set reload: false"
+            f"sshd listens on {', '.join(sorted(lost))}, and a reload would end that: its configuration was changed "
+            "and never loaded; reload sshd yourself when you are sure, or set reload: false"
         )
 
 
-def reload(run: Run, daemon: Daemon, command: list[str], must_answer: bool) -> None:
+def configured_listeners(dump: dict[str, str]) -> set[tuple[str, int]]:
+    """Address and port that sshd -T says it listens on."""
+    pairs = re.findall(r"^\[?(.*?)\]?:([0-9]+)$", dump.get("listenaddress", ""), re.MULTILINE)
+    return {(host, int(port)) for host, port in pairs}
+
+
+def reload(run: Run, command: list[str], dump: dict[str, str], must_answer: bool) -> None:
     """
-    Reload and wait until sshd has read its configuration and answers.
+    Reload, and wait until sshd has read its configuration and answers.
 
     Raises HardeningError with what the service manager said. ``must_answer``: it did before.
     """
+    before = last_reading(dump)
     result = run(command)
-    said = (result.err or result.out).strip()
     if result.code:
+        said = (result.err or result.out).strip()
         raise HardeningError(f"{' '.join(command)} failed: {said}{_last_words(run, command)}")
     deadline = time.monotonic() + _RELOAD_SECONDS
     while time.monotonic() < deadline:
-        if _has_reloaded(daemon) and (not must_answer or answers(daemon)):
+        if (not before or last_reading(dump) not in (0, before)) and (not must_answer or answers(dump)):
             return
         time.sleep(0.02)
     raise HardeningError(f"sshd took no connection after {' '.join(command)}{_last_words(run, command)}")
 
 
-def revive(run: Run, daemon: Daemon, command: list[str]) -> None:
-    """Start the daemon again if it did not survive a reload. Raises HardeningError."""
-    if os.path.exists(f"/proc/{daemon.pid}"):
-        return
+def revive(run: Run, command: list[str]) -> None:
+    """Start the daemon that a reload has ended. Raises HardeningError."""
     start = ["start" if word in ("reload", "restart") else word for word in command]
     result = run(start)
     if result.code:
         raise HardeningError(f"{' '.join(start)} failed: {(result.err or result.out).strip()}")
 
 
-def answers(daemon: Daemon) -> bool:
+def answers(dump: dict[str, str]) -> bool:
     """Whether a new connection gets sshd's banner."""
-    for address in daemon.addresses:
+    for host, port in sorted(configured_listeners(dump)):
+        address = (_WILDCARDS.get(host, host), port)
         with suppress(OSError), socket.create_connection(address, timeout=_BANNER_SECONDS) as connection:
             if connection.recv(4) == b"SSH-":
                 return True
     return False
 
 
-def _has_reloaded(daemon: Daemon) -> bool:
-    if not daemon.pid_file:
-        return True
-    with suppress(FileNotFoundError):
-        return os.stat(daemon.pid_file).st_mtime_ns != daemon.loaded
-    return False
-
-
-def _listens_with(pid: int, config: str, default_config: str) -> bool:
-    """Whether the process is a listening sshd of this host, not of a container, that reads `config`."""
+def _listener_title(pid: str, config: str, default_config: str) -> str:
+    """Command line of a listening sshd of this host, not of a container, that reads ``config``; "" for others."""
     try:
         with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as stream:
             title = stream.read().replace("\0", " ").strip()
-        same_host = os.readlink(f"/proc/{pid}/ns/pid") == os.readlink("/proc/self/ns/pid")
-        is_sshd = os.path.basename(os.readlink(f"/proc/{pid}/exe").split(" (deleted)")[0]) == "sshd"
+        if "sshd" not in title or os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid"):
+            return ""
+        program = os.readlink(f"/proc/{pid}/exe").split(" (deleted)")[0]
     except OSError:
-        return False
+        return ""
     # From 8.2 the listener's title is "sshd: COMMAND LINE [listener] ..."; sessions have other titles.
     listening = "[listener]" in title if title.startswith("sshd: ") else " -i" not in title
     named = re.search(r" -f ?(\S+)", title)
-    return same_host and is_sshd and listening and (named[1] if named else default_config) == config
+    same = os.path.realpath(named[1] if named else default_config) == os.path.realpath(config)
+    return title if os.path.basename(program) == "sshd" and listening and same else ""
 
 
-def _is_local(host: str) -> bool:
-    with suppress(OSError), socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return True
-    return False
-
-
-def _is_socket_activated(pid: int) -> bool:
-    """Whether PID 1 holds a socket that the process listens on."""
-    return not _open_sockets(1).isdisjoint(_listening_sockets(pid))
-
-
-def _listening_sockets(pid: int) -> dict[str, int]:
-    """The sockets that the process listens on, with their TCP ports."""
+def _listening_sockets(pid: int) -> dict[str, tuple[str, int]]:
+    """The sockets that the process listens on: name in /proc to address and port."""
     own = _open_sockets(pid)
-    ports = {}
-    for table in ("tcp", "tcp6"):
+    listening = {}
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         with suppress(OSError), open(f"/proc/{pid}/net/{table}", encoding="ascii") as stream:
             for fields in map(str.split, stream):
                 # proc(5): local_address is the second column, st the fourth (0A: listening), inode the tenth.
-                if fields[3] == "0A" and f"socket:[{fields[9]}]" in own:
-                    ports[f"socket:[{fields[9]}]"] = int(fields[1].rpartition(":")[2], 16)
-    return ports
+                name = f"socket:[{fields[9]}]"
+                if fields[3] == "0A" and name in own:
+                    host, _colon, port = fields[1].partition(":")
+                    # Words of 32 bits in the host's byte order.
+                    words = [int(host[index : index + 8], 16) for index in range(0, len(host), 8)]
+                    packed = struct.pack(f"={len(words)}I", *words)
+                    listening[name] = (socket.inet_ntop(family, packed), int(port, 16))
+    return listening
 
 
 def _open_sockets(pid: int) -> set[str]:
@@ -207,13 +260,6 @@ def _unit(pid: int) -> str | None:
         match = re.search(r"/([^/\n]+\.service)$", stream.read(), re.MULTILINE)
         return match[1] if match else None
     return None
-
-
-def _addresses(dump: dict[str, str]) -> tuple[tuple[str, int], ...]:
-    """Where sshd -T says that it listens, wildcards replaced by the loopback address."""
-    loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-    pairs = re.findall(r"^\[?(.*?)\]?:([0-9]+)$", dump.get("listenaddress", ""), re.MULTILINE)
-    return tuple((loopback.get(host, host), int(port)) for host, port in pairs)
 
 
 def _last_words(run: Run, command: list[str]) -> str:

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from . import _managed, _openssh
 from ._accounts import account, bystander
-from ._command import Run
+from ._command import Run, time_limit
 from ._errors import HardeningError
-from ._files import Account, DirectoryCreation, DirectoryRemoval, Disk, FileChange
+from ._files import Account, DirectoryCreation, DirectoryRemoval, Disk, FileChange, file_changes
 from ._placement import Request, ssh_candidate
-from ._rivals import beaten, competing_lines, describe_winner, statements_by_setting
+from ._rivals import beaten, competing_lines, statements_by_setting
 from ._settings import SSH, wanted_values
 from ._ssh_match import Block, Connection, example_connection
 from ._ssh_tree import Place, ssh_winner
@@ -23,6 +23,7 @@ from ._staging import staged
 from ._transaction import Plan, Step
 
 DEFAULT_PATH = "/etc/ssh/ssh_config"
+_USER_SECONDS = 150
 _HOST_PATTERNS = re.compile(r"!?[A-Za-z0-9.*?:_%@/-]+( +!?[A-Za-z0-9.*?:_%@/-]+)*")
 
 
@@ -54,7 +55,12 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
     if program is None:
         raise HardeningError("ssh: no ssh is installed on this host: install openssh-client")
     targets = _targets(options)
-    plans = {target.reader.name: _plan_target(run, program, target, request) for target in targets}
+    plans = {}
+    for target in targets:
+        name = target.reader.name
+        # A user's files may include more files than anyone could read.
+        with time_limit(_USER_SECONDS, f"ssh: reading {target.place.main}, with what it includes,"):
+            plans[name] = _plan_target(run, program, target, request)
     by_user = bool(options.get("users"))
 
     def joined(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -124,11 +130,7 @@ def _plan_target(run: Run, program: str, target: Target, request: Request) -> Pl
     def ask(path: str | None) -> dict[str, str]:
         return _openssh.ssh_dump(run, program, connection.host, target.reader, path)
 
-    changes = [
-        FileChange(path, disk.read(path), text, mode=0o600 if owner else 0o644, account=owner)
-        for path, text in candidate.texts.items()
-        if disk.read(path) != text
-    ]
+    changes = file_changes(disk, candidate.texts, 0o600 if owner else 0o644)
     try:
         dump, broken = ask(target.option_f), ""
     except _openssh.Refused as problem:
@@ -137,7 +139,8 @@ def _plan_target(run: Run, program: str, target: Target, request: Request) -> Pl
             raise HardeningError(f"ssh: ssh does not accept the configuration: {problem}") from problem
     before = _openssh.values(dump, settings)
     if changes or broken:
-        with staged(candidate, place, target.reader, private=owner is not None) as (copy, root):
+        system = "" if target.option_f or owner is None else DEFAULT_PATH
+        with staged(candidate, place, target.reader, private=owner is not None, read_after=system) as (copy, root):
             try:
                 staged_dump = ask(copy)
             except _openssh.Refused as problem:
@@ -150,8 +153,8 @@ def _plan_target(run: Run, program: str, target: Target, request: Request) -> Pl
     enforced = request.position == "first" and not request.absent
     for setting, value in (request.wanted if enforced else {}).items():
         if effective.get(setting.option) != value:
-            winner = describe_winner(candidate, disk, found[setting], ssh_winner, connection)
-            raise HardeningError(beaten("ssh", setting, value, effective.get(setting.option), winner))
+            by = ssh_winner(found[setting], connection)
+            raise beaten("ssh", setting, value, effective.get(setting.option), candidate, disk, by)
     return Plan(
         layer="ssh",
         before=before,

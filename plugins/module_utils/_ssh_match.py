@@ -21,7 +21,7 @@ class Connection(NamedTuple):
     local_address: str = "192.0.2.2"
     local_port: int = 22
     #: The groups of ``user``.
-    groups: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ("keepalive-nobody",)
     #: The account on the client.
     local_user: str = "nobody"
 
@@ -190,3 +190,19 @@ def example_connection(
             elif attribute == "localport" and value.isdigit():
                 connection = connection._replace(local_port=int(value))
     return connection if selects(scope, connection) else None
+
+
+def example_connections(
+    scope: tuple[Block, ...], base: Connection, members: dict[str, tuple[str, tuple[str, ...]]]
+) -> list[Connection]:
+    """Connections that ``scope`` selects, one at least for each of its patterns where one could be found."""
+    scopes = [scope]
+    for index, block in enumerate(scope):
+        for position, word in enumerate(block.arguments):
+            patterns = word.split(",")
+            negated = [pattern for pattern in patterns if pattern.startswith("!")]
+            for pattern in patterns if len(patterns) > 1 else ():
+                words = (*block.arguments[:position], ",".join([pattern, *negated]), *block.arguments[position + 1 :])
+                scopes.append((*scope[:index], block._replace(arguments=words), *scope[index + 1 :]))
+    found = (example_connection(narrowed, base, members) for narrowed in scopes)
+    return list(dict.fromkeys(connection for connection in found if connection))

@@ -72,7 +72,13 @@ class Place(NamedTuple):
     has_drop_ins: bool = False
 
     def include_pattern(self, argument: str) -> str | None:
-        """The absolute glob pattern of an Include's argument; None if only OpenSSH can expand it."""
+        """
+        The absolute glob pattern of an Include's argument; None if only OpenSSH can expand it.
+
+        Raises HardeningError for what glob(3) reads otherwise than Python does.
+        """
+        if "\\" in argument or "[[" in argument:
+            raise HardeningError(f"Include {argument}: cannot be followed; write it without backslashes and classes")
         if "%" in argument or "${" in argument:
             return None
         if argument.startswith("~/") and self.home:

@@ -6,19 +6,20 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections.abc import Callable
 from typing import Any
 
 from . import _managed, _openssh, _service
 from ._accounts import members_of_groups
 from ._command import Run
 from ._errors import HardeningError
-from ._files import Disk, FileChange
-from ._placement import Request, drop_in_paths, sshd_candidate
-from ._rivals import beaten, competing_lines, describe_winner, statements_by_setting
+from ._files import Disk, FileChange, file_changes
+from ._placement import Request, sshd_candidate
+from ._rivals import beaten, competing_lines, others, stated, statements_by_setting
 from ._settings import SSHD, Setting, Value, wanted_values
-from ._ssh_match import Block, Connection, example_connection
-from ._ssh_text import directives, split_arguments
-from ._ssh_tree import Files, Place, included_paths, sshd_winner
+from ._ssh_match import Block, Connection, example_connections
+from ._ssh_text import split_arguments
+from ._ssh_tree import Files, Place, Statement, sshd_winner, walk
 from ._staging import staged
 from ._transaction import Plan
 
@@ -54,44 +55,67 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
         raise HardeningError(f"sshd: there is no {path}")
     candidate = sshd_candidate(disk, place, Request(wanted, match, "first", options["exclusive"], absent))
     settings = list(wanted) if wanted else list(SSHD)
-    found = statements_by_setting(candidate, place, settings)
+    found = statements_by_setting(candidate, place, SSHD)
 
     members = members_of_groups() if _mentions_groups(found, match) else {}
     base = Connection(local_port=_port(disk, place))
     scope = (Block("match", tuple(split_arguments(match))),) if match else ()
-    connection = example_connection(scope, base, members)
-    if connection is None:
+    connections = example_connections(scope, base, members)
+    if not connections:
         raise HardeningError(
             f"sshd: match: {match}: no connection can be thought of that this selects, so its values cannot be checked"
         )
+    connection = connections[0]
 
     dump, broken = _dump_or_complaint(run, program, path, connection)
     before = _openssh.values(dump, settings)
     if dump and not absent:
         _require_known(run, program, dump, wanted)
-    changes = [
-        FileChange(changed, disk.read(changed), text)
-        for changed, text in candidate.texts.items()
-        if disk.read(changed) != text
-    ]
+    changes = file_changes(disk, candidate.texts)
     if changes or broken:
         dump = _validated(run, program, candidate, place, connection, broken)
     effective = _openssh.values(dump, settings)
     for setting, value in ({} if absent else wanted).items():
         if effective.get(setting.option) != value:
-            winner = describe_winner(candidate, disk, found[setting], sshd_winner, connection)
-            raise HardeningError(beaten("sshd", setting, value, effective.get(setting.option), winner))
-    activate = _activation(run, dump, disk, place, bool(changes)) if options["reload"] else None
+            by = sshd_winner(found[setting], connection)
+            raise beaten("sshd", setting, value, effective.get(setting.option), candidate, disk, by)
+        _require_no_rival(setting, value, found[setting], connections, candidate, disk)
+    activate = _activation(run, dump, list(found.values()), wanted, place, bool(changes)) if options["reload"] else None
+    pending = [_service.PendingReload(path)] if activate or (changes and _service.last_reading(dump)) else []
+    managed = {setting: lines for setting, lines in found.items() if setting in settings or _ours(candidate, lines)}
     return Plan(
         layer="sshd",
         before=before,
         effective=effective,
-        steps=_ours_first(changes, absent),
-        competing=competing_lines(candidate, found, sshd_winner, base, members),
+        steps=[*pending, *_ours_first(changes, absent)] if changes or activate else [],
+        competing=competing_lines(candidate, managed, sshd_winner, base, members),
         read_back=lambda: _openssh.values(_openssh.sshd_dump(run, program, path, connection), settings),
         activate=activate,
         extra={"reloaded": activate is not None},
     )
+
+
+def _require_no_rival(
+    setting: Setting,
+    value: Value,
+    statements: list[Statement],
+    connections: list[Connection],
+    candidate: Files,
+    disk: Files,
+) -> None:
+    """
+    Raises HardeningError if another's line wins for some connection that the value is meant for.
+
+    sshd -T was asked about one that was made up; sshd knows no groups of its user.
+    """
+    for connection in connections:
+        by = sshd_winner(statements, connection)
+        if by and others(candidate, [by]) and stated(setting, by) != value:
+            raise beaten("sshd", setting, value, stated(setting, by), candidate, disk, by)
+
+
+def _ours(candidate: Files, statements: list[Statement]) -> bool:
+    return len(others(candidate, statements)) < len(statements)
 
 
 def _match_criteria(raw: str | None, wanted: dict[Setting, Value]) -> str:
@@ -123,8 +147,8 @@ def _mentions_groups(found: dict[Setting, Any], match: str) -> bool:
 
 
 def _port(disk: Disk, place: Place) -> int:
-    """The port of the main file's first Port line, for Match LocalPort."""
-    ports = (line.rest for line in directives(disk.read(place.main) or "") if line.keyword == "port")
+    """The first port that sshd is told to listen on, for Match LocalPort."""
+    ports = (line.value for line in walk(disk, place, frozenset(["port"])) if line.line.keyword == "port")
     return next((int(port) for port in ports if port.isdigit()), 22)
 
 
@@ -171,32 +195,47 @@ def _ours_first(changes: list[FileChange], absent: bool) -> list[FileChange]:
     return sorted(changes, key=lambda change: holds_ours(change) == absent)
 
 
-def _activation(run: Run, dump: dict[str, str], disk: Disk, place: Place, changed: bool) -> Any:
-    """What reloads the running sshd, if it has to: files were changed, by us now or by anyone since it read them."""
-    daemon = _service.find_daemon(dump, place.main, DEFAULT_PATH)
-    if daemon is None or not (changed or _outdated(daemon, disk, place)):
+def _activation(
+    run: Run,
+    dump: dict[str, str],
+    found: list[list[Statement]],
+    wanted: dict[Setting, Value],
+    place: Place,
+    changed: bool,
+) -> Callable[[], None] | None:
+    """What makes every running sshd read its files, if it has to: its values were changed, by us now or by anyone."""
+    if not changed and not _outdated(dump, found, place):
         return None
-    _service.require_same_ports(daemon)
-    command = _service.reload_command(run, daemon)
-    must_answer = _service.answers(daemon)
+    daemons = _service.find_daemons(place.main, DEFAULT_PATH)
+    if not daemons:
+        return None
+    configured = _service.configured_listeners(dump)
+    for daemon in daemons:
+        _service.require_no_override(daemon, [keyword for setting in wanted for keyword in setting.keywords])
+        _service.require_same_listeners(daemon, configured)
+    commands = [_service.reload_command(run, daemon, configured) for daemon in daemons]
+    must_answer = _service.answers(dump)
 
     def activate() -> None:
-        current = _service.find_daemon(dump, place.main, DEFAULT_PATH)
-        if current:
-            _service.reload(run, current, command, must_answer)
-        else:
-            _service.revive(run, daemon, command)
+        for command in commands:
+            if _service.find_daemons(place.main, DEFAULT_PATH):
+                _service.reload(run, command, dump, must_answer)
+            else:
+                _service.revive(run, command)
+        _service.PendingReload(place.main).done()
 
     return activate
 
 
-def _outdated(daemon: _service.Daemon, disk: Disk, place: Place) -> bool:
-    """Whether a file was changed, added or removed after the daemon last read its configuration."""
-    if daemon.loaded is None:
-        return False
-    paths = included_paths(disk, place)
-    directories = {posixpath.dirname(path) for path in paths[1:]} | {
-        posixpath.dirname(path) for path in drop_in_paths(disk, place)
-    }
-    directories.discard(posixpath.dirname(place.main))
-    return any(os.stat(path).st_ctime_ns > daemon.loaded for path in [*paths, *directories] if os.path.exists(path))
+def _outdated(dump: dict[str, str], found: list[list[Statement]], place: Place) -> bool:
+    """
+    Whether the running sshd may have other values than its files.
+
+    Only files that set our values count: a reload would make effective whatever else was
+    changed in others and is perhaps not meant to be yet.
+    """
+    if _service.PendingReload(place.main).exists():
+        return True
+    loaded = _service.last_reading(dump)
+    paths = {statement.path for statements in found for statement in statements}
+    return bool(loaded) and any(os.stat(path).st_ctime_ns > loaded for path in paths if os.path.exists(path))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,16 +16,20 @@ from ._ssh_tree import Files, Place, included_paths, relocated
 
 
 @contextmanager
-def staged(files: Files, place: Place, reader: Account | None, private: bool) -> Iterator[tuple[str, str]]:
+def staged(
+    files: Files, place: Place, reader: Account | None, private: bool, read_after: str = ""
+) -> Iterator[tuple[str, str]]:
     """
     The path of the copy's main file, and the root to take out of what the tool says about it.
 
-    ``reader`` owns a private copy; one that is not private can be read by everybody, as the
-    system's ssh_config can.
+    ``reader`` owns a private copy; in one that is not private everybody can read what everybody
+    can read in the original. ``read_after`` is a file that ssh reads behind these.
     """
     owner = reader if private else None
+    # Root's own TMPDIR may be closed to others.
+    parent = None if reader is None else "/tmp" if private else "/run"
     with acting_as(owner):
-        root = tempfile.mkdtemp(prefix="keepalive-")
+        root = tempfile.mkdtemp(prefix="keepalive-", dir=parent)
     umask = os.umask(0o077 if private else 0o022)
     try:
         with acting_as(owner):
@@ -34,6 +39,11 @@ def staged(files: Files, place: Place, reader: Account | None, private: bool) ->
                 # A main file that is to be removed is empty here: ssh insists on the one that -F names.
                 if text is not None or path == place.main:
                     _write(root + path, relocated(text or "", place, root))
+                if not private and os.path.exists(path):
+                    os.chmod(root + path, stat.S_IMODE(os.stat(path).st_mode))
+            if read_after:
+                with open(root + place.main, "a", encoding="utf-8") as stream:
+                    stream.write(f"\nHost *\nInclude {read_after}\n")
         os.umask(umask)
         yield root + place.main, root
     finally:

@@ -12,7 +12,7 @@ from typing import Any
 from . import _managed
 from ._command import Run
 from ._errors import HardeningError
-from ._files import Disk, FileChange
+from ._files import Disk, file_changes
 from ._settings import SYSCTL, Setting, Value, wanted_values
 from ._sysctl_text import (
     BOOT_DIRECTORIES,
@@ -98,12 +98,16 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
     absent, runtime, persist = options["state"] == "absent", options["runtime"], options["persist"]
     if not wanted and not absent:
         raise HardeningError("sysctl: no option is given, so there is nothing to do")
+    if absent and not (persist or wanted):
+        raise HardeningError("sysctl: absent with persist: false has to be told which options to take back")
     if not (runtime or persist):
         raise HardeningError("sysctl: with runtime: false and persist: false there is nothing to do")
     if os.geteuid() != 0:
         raise HardeningError("sysctl: kernel settings can only be changed by root: run with become: true")
 
     path = options["path"] or DEFAULT_PATH
+    if persist and posixpath.dirname(path) == "/run/sysctl.d":
+        raise HardeningError(f"sysctl: path: {path} does not outlive a boot; choose one in /etc/sysctl.d")
     disk = Disk()
     files = _SysctlFiles(disk, path)
     entries = _read_entries(disk.read(path) or "")
@@ -118,13 +122,16 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
 
     boot = {setting.option: _boot_value(setting, readings["the next boot"]) for setting in settings}
     live = {setting.option: _live_value(setting) for setting in settings}
-    wished = boot if absent else {setting.option: value for setting, value in wanted.items()}
-    target = {option: value for option, value in wished.items() if isinstance(value, int)}
+    wished = {setting: boot[setting.option] for setting in settings} if absent else wanted
+    # Where another file says what the kernel would refuse, the next boot changes nothing, and neither do we.
+    target = {
+        setting.option: value
+        for setting, value in wished.items()
+        if isinstance(value, int) and setting.low <= value <= setting.high
+    }
     before = live if runtime else {s.option: _boot_value(s, files.readings({})["the next boot"]) for s in settings}
     effective = {**live, **target} if runtime else boot
-    steps: list[Step] = [
-        FileChange(changed, disk.read(changed), text) for changed, text in texts.items() if disk.read(changed) != text
-    ]
+    steps: list[Step] = [*file_changes(disk, texts)]
     kernel = [
         KernelChange(setting, live[setting.option], effective[setting.option])
         for setting in settings
@@ -173,7 +180,7 @@ class _SysctlFiles:
 
     def _text(self, path: str) -> str | None:
         # A link to /dev/null masks a file of the same name.
-        return "" if path == os.devnull else self.disk.read(path)
+        return "" if path == os.devnull or os.path.isdir(path) else self.disk.read(path)
 
 
 def _read_entries(text: str) -> dict[Setting, str]:
@@ -200,8 +207,9 @@ def _candidate(
 
     texts: dict[str, str | None] = {}
     for real in {os.path.realpath(file) for order in files.orders.values() for file in order} - {os.devnull}:
-        text = disk.read(real)
+        text = None if os.path.isdir(real) else disk.read(real)
         if text is not None and "keepalive.hardening" in text:
+            _managed.require_whole(real, text)
             texts[real] = _managed.uncomment(text, sets_managed)
     real = os.path.realpath(path)
     text = texts.get(real, disk.read(real))
@@ -211,13 +219,13 @@ def _candidate(
     else:
         entries = {**entries, **{setting: str(value) for setting, value in wanted.items()}}
     body = [f"{setting.directive} = {entries[setting]}" for setting in sorted(entries, key=lambda entry: entry.order)]
-    if not entries:
-        gone = not bare and text is not None and _managed.is_own_file(text)
-        texts[real] = None if gone or text is None else bare
-    elif bare:
-        texts[real] = _managed.append(bare, _managed.block("last", body))
+    created = (
+        ("file",) if text is None else next((what for _position, what, _body in _managed.blocks(text) if what), ())
+    )
+    if entries:
+        texts[real] = _managed.append(bare, _managed.block("last", body, created))
     else:
-        texts[real] = _managed.own_file("last", body)
+        texts[real] = None if created and not bare else bare
     if exclusive and not absent:
         for line in {line for read in files.readings(texts).values() for line in read if line.key in keys}:
             ours = _managed.own_lines(texts.get(line.path, disk.read(line.path)) or "")
@@ -236,7 +244,14 @@ def _require_winner(
     disk: Disk,
 ) -> None:
     for reader, read in readings.items():
-        line = winner(read, normalize(setting.directive))
+        key = normalize(setting.directive)
+        line = winner(read, key)
+        excluded = next((line for line in reversed(read) if line.key == key and line.value is None), None)
+        if line is None and excluded:
+            raise HardeningError(
+                f"sysctl: {setting.option} would have no effect: {excluded.path}, line {excluded.line} takes the key "
+                "out of what is set; remove that line, or set exclusive: true"
+            )
         if line is None:
             raise HardeningError(
                 f"sysctl: {setting.option} would have no effect: {reader} does not read {path}; "

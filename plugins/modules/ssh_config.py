@@ -49,6 +49,8 @@ options:
     description:
       - Users whose own C(~/.ssh/config) to manage. Without it the system's file is managed.
       - Files are read and written with the user's own rights, so a link leads nowhere the user could not go.
+      - A file that cannot be read or is broken fails the whole run; give users that you do not trust a task of their
+        own.
     type: list
     elements: str
   precedence:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, strategies
 
 from ansible_collections.keepalive.hardening.plugins.module_utils import _managed
+from ansible_collections.keepalive.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.keepalive.hardening.plugins.module_utils._ssh_text import split_lines
 from ansible_collections.keepalive.hardening.tests.unit.support import DEBIAN_TEXTS, file_texts
 
@@ -114,8 +115,38 @@ def test_a_block_has_the_line_ending_of_its_file(text: str, ending: str) -> None
     assert changed == "".join(line + ending for line in BLOCK) + text
 
 
-def test_a_final_newline_that_is_missing_stays_missing() -> None:
-    assert _managed.append("one", BLOCK) == "\n".join(["one", *BLOCK])
+def test_a_final_newline_that_is_missing_is_remembered() -> None:
+    changed = _managed.append("one", BLOCK)
+    assert changed.startswith("one\n# BEGIN keepalive.hardening (first, after an unfinished line)\n")
+    assert changed.endswith("# END keepalive.hardening\n")
+    assert _managed.strip(changed) == "one"
+
+
+def test_what_someone_adds_behind_an_appended_block_stays_a_line_of_its_own() -> None:
+    assert _managed.strip(_managed.append("one", BLOCK) + "PermitRootLogin no\n") == "one\nPermitRootLogin no\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param("\n".join(["one", *BLOCK[:-1], "two"]), 2, id="no END"),
+        pytest.param("\n".join(["one", *BLOCK[1:], "two"]), 4, id="no BEGIN"),
+        pytest.param(
+            "\n".join([*BLOCK[:-1], "UsePAM yes", *BLOCK[1:]]), 4, id="two blocks, one END and one BEGIN gone"
+        ),
+        pytest.param("\n".join([BLOCK[0] + " ", *BLOCK[1:]]), 1, id="a blank behind BEGIN"),
+        pytest.param("\n".join([*BLOCK[:-1], BLOCK[-1] + "PermitRootLogin no"]), 1, id="a line glued to END"),
+        pytest.param("\n".join([*BLOCK[:2], "PermitRootLogin no", *BLOCK[2:]]), 3, id="a line inside"),
+    ],
+)
+def test_marks_that_were_edited_are_an_error_that_names_the_line(text: str, line: int) -> None:
+    with pytest.raises(HardeningError, match=f"^/etc/x, line {line}: "):
+        _managed.require_whole("/etc/x", text)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_marks_that_were_not_edited_are_none(text: str) -> None:
+    _managed.require_whole("/etc/x", _managed.insert_before(_managed.append(text, OTHER_BLOCK), 1, BLOCK))
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -136,21 +167,6 @@ def test_what_was_created_is_remembered(created: tuple[str, ...]) -> None:
 
 def test_a_file_of_our_own_leaves_nothing() -> None:
     assert _managed.strip(_managed.own_file("drop-in", ["ClientAliveInterval 15"])) == ""
-
-
-@pytest.mark.parametrize(
-    ("text", "own"),
-    [
-        (_managed.own_file("drop-in", ["ClientAliveInterval 15"]), True),
-        (_managed.own_file("drop-in", []) + "\n", True),
-        (_managed.own_file("drop-in", []) + "# mine\n", False),
-        ("# mine\n" + _managed.own_file("drop-in", []), False),
-        ("", False),
-        ("# mine\n", False),
-    ],
-)
-def test_a_file_is_our_own_where_nobody_else_wrote(text: str, own: bool) -> None:
-    assert _managed.is_own_file(text) is own
 
 
 @pytest.mark.parametrize(

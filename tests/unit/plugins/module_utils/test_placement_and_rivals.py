@@ -18,7 +18,6 @@ from ansible_collections.keepalive.hardening.plugins.module_utils._rivals import
     Winner,
     beaten,
     competing_lines,
-    describe_winner,
     others,
     statements_by_setting,
     without_rivals,
@@ -183,7 +182,7 @@ EXCLUSIVE_TEXTS = {
 
 def test_exclusive_comments_out_every_line_of_others_and_none_of_ours() -> None:
     base = MemoryFiles({**EXCLUSIVE_TEXTS, DROP_IN: OURS})
-    candidate = without_rivals(Overlay(base, {}), PLACE, [INTERVAL, KEEPALIVE])
+    candidate = without_rivals(Overlay(base, {}), PLACE, [INTERVAL, KEEPALIVE], base.texts)
     mark = "#keepalive.hardening# "
     assert candidate.texts == {
         MAIN: f"{INCLUDE}{mark}KeepAlive no\r\nClientAliveCountMax 9\nMatch User a\n"
@@ -200,7 +199,7 @@ def texts_of(overlay: Overlay) -> dict[str, str]:
 
 
 def test_without_our_marks_the_files_are_what_they_were() -> None:
-    changed = texts_of(without_rivals(Overlay(MemoryFiles(EXCLUSIVE_TEXTS), {}), PLACE, SSHD))
+    changed = texts_of(without_rivals(Overlay(MemoryFiles(EXCLUSIVE_TEXTS), {}), PLACE, SSHD, EXCLUSIVE_TEXTS))
     changed[MAIN] = _managed.insert_before(changed[MAIN], 1, _managed.block("first", sshd_body(ENTRIES)))
     changed[DROP_IN] = OURS
     bare = without_marks(MemoryFiles(changed), changed, changed, SSHD)
@@ -208,7 +207,7 @@ def test_without_our_marks_the_files_are_what_they_were() -> None:
 
 
 def test_lines_of_settings_that_are_not_named_stay_commented_out() -> None:
-    changed = texts_of(without_rivals(Overlay(MemoryFiles(EXCLUSIVE_TEXTS), {}), PLACE, SSHD))
+    changed = texts_of(without_rivals(Overlay(MemoryFiles(EXCLUSIVE_TEXTS), {}), PLACE, SSHD, EXCLUSIVE_TEXTS))
     bare = without_marks(MemoryFiles(changed), changed, changed, frozenset([KEEPALIVE]))
     found = statements_by_setting(bare, PLACE, SSHD)
     assert [setting.option for setting, lines in found.items() if lines] == ["tcp_keepalive"]
@@ -229,8 +228,8 @@ def test_a_file_that_others_wrote_into_stays() -> None:
     ("text", "reason"),
     [
         ("Match all\n ClientAliveInterval 1", f"{MAIN}, line 3 in Match all wins: clientaliveinterval 1"),
-        ("ClientAliveInterval 1\nMatch User a\nClientAliveInterval 2", "no line in the files"),
-        ("UsePAM yes", "no line in the files"),
+        ("ClientAliveInterval 1\nMatch User a\nClientAliveInterval 2", "no line in the files does that"),
+        ("UsePAM yes", "no line in the files does that"),
     ],
 )
 def test_the_line_that_beats_ours_is_named_as_it_stands_on_disk(text: str, reason: str) -> None:
@@ -238,11 +237,12 @@ def test_the_line_that_beats_ours_is_named_as_it_stands_on_disk(text: str, reaso
     text = _managed.insert_before(disk.texts[MAIN], 1, _managed.block("first", ["ClientAliveInterval 15"]))
     candidate = Overlay(disk, {MAIN: text})
     found = statements_by_setting(candidate, PLACE, [INTERVAL])[INTERVAL]
-    assert describe_winner(candidate, disk, found, sshd_winner, Connection()).startswith(reason)
+    error = beaten("sshd", INTERVAL, 15, 1, candidate, disk, sshd_winner(found, Connection()))
+    assert str(error).startswith(f"sshd: client_alive_interval would be 1, not 15: {reason}")
 
 
-def test_a_user_is_told_what_wins_and_what_to_do() -> None:
-    assert beaten("sshd", INTERVAL, 15, 1, "/etc/ssh/x, line 3 wins: clientaliveinterval 1") == (
-        "sshd: client_alive_interval would be 1, not 15: /etc/ssh/x, line 3 wins: clientaliveinterval 1. "
-        "Remove that line, or set exclusive: true to have every competing line commented out"
-    )
+def test_a_value_of_ours_that_wins_is_called_ours() -> None:
+    disk = MemoryFiles({MAIN: _managed.own_file("match", ["Match User a", "    ClientAliveInterval 5"])})
+    found = statements_by_setting(disk, PLACE, [INTERVAL])[INTERVAL]
+    error = beaten("sshd", INTERVAL, 15, 5, disk, disk, sshd_winner(found, Connection(user="a")))
+    assert "a value that this collection has set in Match User a wins" in str(error)

@@ -299,9 +299,7 @@ def test_a_relocated_file_has_the_same_lines_otherwise(above: str, include: str,
     assert all(number in included or lines[number - 1] == copied[number - 1] for number in range(1, len(lines) + 1))
 
 
-@pytest.mark.parametrize(
-    "argument", ["d/*.conf", "'d/a b.conf'", r'"d/\"a\".conf"', r"d/it\'s.conf", r"d/a\\b.conf", "d/a#b"]
-)
+@pytest.mark.parametrize("argument", ["d/*.conf", "'d/a b.conf'", r'"d/\"a\".conf"', r"d/it\'s.conf", "d/a#b"])
 def test_a_relocated_include_means_the_same_file(argument: str) -> None:
     text = f"Include {argument}\n"
     ((before,), (after,)) = (
