@@ -18,16 +18,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-LAB = HERE.parent / "lab"
-sys.path.insert(0, str(LAB))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import lab  # noqa: E402  # it lies in a folder of its own, which is no package
+from tests.lab import lab  # found from the root of the checkout only
 
 ENVIRONMENT = {
     "PYTHONPATH": "/collections",
     # The checkout is read-only there.
     "PYTHONDONTWRITEBYTECODE": "1",
+    "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis",
     "KEEPALIVE_FUZZ": os.environ.get("KEEPALIVE_FUZZ", ""),
 }
 
@@ -47,7 +46,7 @@ def test(host: lab.Host) -> tuple[bool, str]:
 def main() -> int:
     """Boot the hosts, test them side by side, return 1 if a test failed."""
     # As they were installed: a run that was cut off may have left them otherwise.
-    subprocess.run([sys.executable, LAB / "lab.py", "up", "--fresh", "--limit", "platforms"], check=True)
+    subprocess.run([sys.executable, lab.__file__, "up", "--fresh", "--limit", "platforms"], check=True)
     hosts = lab.select(list(lab.hosts_of(lab.inventory())), ["platforms"])
     with (lab.CHECKOUT / ".cache" / "hosts.lock").open("w") as lock, ThreadPoolExecutor(len(hosts)) as pool:
         fcntl.flock(lock, fcntl.LOCK_EX)

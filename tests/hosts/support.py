@@ -40,7 +40,7 @@ def harden(layer: str, **options: Any) -> Plan:
     # Ansible hands these on as text.
     filled.update({name: str(value) if type(value) is int else value for name, value in options.items()})
     with exclusive_run():
-        plan = LAYERS[layer].plan(filled, run_command)
+        plan: Plan = LAYERS[layer].plan(filled, run_command)
         if plan.changed:
             carry_out([plan])
     return plan

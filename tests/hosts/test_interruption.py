@@ -11,6 +11,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,10 +135,8 @@ def test_a_killed_run_can_be_taken_back() -> None:
 
 def test_two_runs_at_once_end_as_one_after_the_other() -> None:
     for _attempt in range(5):
-        pids = [
-            in_a_child(lambda value=value: harden("sshd", client_alive_interval=value, client_alive_count_max=value))
-            for value in (30, 60)
-        ]
+        options = [{"client_alive_interval": value, "client_alive_count_max": value} for value in (30, 60)]
+        pids = [in_a_child(partial(harden, "sshd", **each)) for each in options]
         assert [exit_code(pid) for pid in pids] == [0, 0]
         assert sshd_says("ClientAliveInterval") == sshd_says("ClientAliveCountMax")
         assert sshd_says("ClientAliveInterval") in ("30", "60")

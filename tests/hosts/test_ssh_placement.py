@@ -109,26 +109,40 @@ def values(target: Target, option: str = "ServerAliveInterval") -> list[str]:
 
 
 @pytest.mark.parametrize("trap", TRAPS.values(), ids=list(TRAPS))
-@pytest.mark.parametrize("exclusive", [False, True], ids=["beside", "exclusive"])
-def test_takes_effect(trap: Trap, target: Target, exclusive: bool) -> None:
+def test_takes_effect(trap: Trap, target: Target) -> None:
     lay(target, trap.files)
     before = snapshot()
     drop_in = trap.drop_in and target.main == SYSTEM
 
-    plan = harden("ssh", server_alive_interval=60, exclusive=exclusive, **target.options)
+    plan = harden("ssh", server_alive_interval=60, **target.options)
 
     assert values(target) == ["60", "60", "60"]
     # A block of one value moves the lines below it by five.
-    expected = [
+    assert [(path, line, wins) for path, line, _value, wins in competing(plan)] == [
         (path_of(target, name), line + (5 if name == "config" and not drop_in else 0), False)
         for name, line in trap.competing
     ]
-    assert [(path, line, wins) for path, line, _value, wins in competing(plan)] == ([] if exclusive else expected)
-    if not exclusive:
-        assert os.path.exists(path_of(target, DROP_IN)) == (drop_in or DROP_IN in trap.files)
-    assert not harden("ssh", server_alive_interval=60, exclusive=exclusive, **target.options).changed
+    assert os.path.exists(path_of(target, DROP_IN)) == (drop_in or DROP_IN in trap.files)
+    assert not harden("ssh", server_alive_interval=60, **target.options).changed
 
     harden("ssh", state="absent", **target.options)
+
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize("trap", TRAPS.values(), ids=list(TRAPS))
+def test_exclusive_takes_effect_and_leaves_no_rival(trap: Trap) -> None:
+    target = TARGETS["system"]
+    lay(target, trap.files)
+    before = snapshot()
+
+    plan = harden("ssh", server_alive_interval=60, exclusive=True)
+
+    assert values(target) == ["60", "60", "60"]
+    assert plan.competing == []
+    assert not harden("ssh", server_alive_interval=60, exclusive=True).changed
+
+    harden("ssh", state="absent")
 
     assert snapshot() == before
 

@@ -15,11 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.keepalive.hardening.plugins.module_utils._command import Result
 from ansible_collections.keepalive.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.keepalive.hardening.tests.hosts import support
 from ansible_collections.keepalive.hardening.tests.hosts.support import (
     entry,
     harden,
     read_only,
+    run,
     run_ok,
     snapshot,
     sshd_says,
@@ -66,6 +69,24 @@ def test_mode_owner_and_acl_are_kept() -> None:
     assert entry(MAIN).content != before.content
     harden("sshd", state="absent", reload=False)
     assert entry(MAIN) == before
+
+
+def test_a_new_drop_in_can_be_read_by_everybody() -> None:
+    umask = os.umask(0o077)
+    try:
+        harden("sshd", client_alive_interval=60, reload=False)
+    finally:
+        os.umask(umask)
+
+    assert (oct(entry(DROP_IN).mode), entry(DROP_IN).owner) == ("0o100644", (0, 0))
+
+
+def test_line_endings_stay_what_they_are() -> None:
+    Path(MAIN).write_bytes(b"Port 22\r\nClientAliveInterval 15\r\n")
+
+    harden("sshd", client_alive_interval=60, exclusive=True, reload=False)
+
+    assert b"\n" not in Path(MAIN).read_bytes().replace(b"\r\n", b"")
 
 
 def test_bytes_that_are_no_utf8_are_kept() -> None:
@@ -138,6 +159,22 @@ def test_what_cannot_be_meant_is_refused(options: dict[str, object], words: str)
     assert_refused(words, **options)
 
 
+def test_what_someone_else_writes_meanwhile_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(MAIN, "Port 22\n")
+    real = support.run_command
+
+    def slow(command: list[str]) -> Result:
+        # By now the file has been read, and its candidate is being checked.
+        write(MAIN, "Port 22\nX11Forwarding no\n")
+        return real(command)
+
+    monkeypatch.setattr(support, "run_command", slow)
+    with pytest.raises(HardeningError, match="sshd_config was changed by someone else while this ran"):
+        harden("sshd", client_alive_interval=60, reload=False)
+
+    assert Path(MAIN).read_text() == "Port 22\nX11Forwarding no\n"
+
+
 @contextmanager
 def immutable(path: str) -> Iterator[None]:
     """The file or folder with chattr's i."""
@@ -182,9 +219,7 @@ def test_a_full_file_system_is_left_as_it_is() -> None:
     run_ok("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(room))
     try:
         write(str(room / "50-cloud-init.conf"), "ClientAliveInterval 20\n")
-        with pytest.raises(OSError), open(room / "filler", "wb", buffering=0) as filler:
-            while True:
-                filler.write(bytes(512))
+        run("dd", "if=/dev/zero", f"of={room}/filler")
         assert_refused("cannot write /etc/ssh.*No space left", client_alive_interval=60, exclusive=True)
     finally:
         run_ok("umount", str(room))

@@ -7,9 +7,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import pytest
+
 from ansible_collections.keepalive.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.keepalive.hardening.tests.hosts.support import (
     competing,
@@ -39,7 +40,7 @@ def set_live(value: int) -> None:
     KEY.write_text(str(value))
 
 
-def value_after(*command: str) -> Optional[int]:
+def value_after(*command: str) -> int | None:
     """The value that a command leaves, None if it does not set it."""
     before = live()
     set_live(UNTOUCHED)
@@ -49,11 +50,11 @@ def value_after(*command: str) -> Optional[int]:
     return None if found == UNTOUCHED else found
 
 
-def next_boot() -> Optional[int]:
+def next_boot() -> int | None:
     return value_after("/lib/systemd/systemd-sysctl", "--prefix=/net/ipv4/tcp_retries2")
 
 
-def sysctl_system() -> Optional[int]:
+def sysctl_system() -> int | None:
     # kernel.* and fs.* of the distribution's files would reach the machine itself.
     hide = "for part in kernel fs vm; do mount -t tmpfs none /proc/sys/$part; done"
     return value_after("unshare", "--mount", "sh", "-c", f"{hide}; sysctl --system")
@@ -78,7 +79,7 @@ class Trap(NamedTuple):
     #: Path to text; a path to "-> TARGET" is a link.
     files: dict[str, str]
     #: What the next boot would set without us; None if nothing.
-    boot: Optional[int] = None
+    boot: int | None = None
     #: Path and line of every other line that sets it.
     competing: tuple[tuple[str, int], ...] = ()
     #: The line that beats ours; "" if none does.
@@ -149,7 +150,7 @@ def trap(request: pytest.FixtureRequest) -> Iterator[Trap]:
         os.unlink("/etc/other")
 
 
-def all_values() -> tuple[int, Optional[int], Optional[int]]:
+def all_values() -> tuple[int, int | None, int | None]:
     return live(), next_boot(), sysctl_system()
 
 
@@ -243,7 +244,7 @@ def test_a_read_only_kernel_is_named_and_nothing_changed() -> None:
     before = snapshot()
 
     with read_only("/proc/sys"):
-        with pytest.raises(HardeningError, match="tcp_retries2 is read-only.*runtime: false"):
+        with pytest.raises(HardeningError, match=r"tcp_retries2 is read-only.*runtime: false"):
             harden("sysctl", tcp_retries2=7)
         assert snapshot() == before
         harden("sysctl", tcp_retries2=7, runtime=False)
@@ -252,7 +253,7 @@ def test_a_read_only_kernel_is_named_and_nothing_changed() -> None:
 
 
 def test_a_read_only_folder_is_named_and_nothing_changed() -> None:
-    with read_only("/etc/sysctl.d"), pytest.raises(HardeningError, match="cannot write /etc/sysctl.d/zz-keepalive"):
+    with read_only("/etc/sysctl.d"), pytest.raises(HardeningError, match=r"cannot write /etc/sysctl\.d/zz-keepalive"):
         harden("sysctl", tcp_retries2=7)
     assert live() == DEFAULT
 
