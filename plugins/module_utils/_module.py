@@ -115,15 +115,19 @@ def _harden(module: AnsibleModule, chosen: dict[str, dict[str, Any]]) -> list[Pl
     """The plans of the chosen layers, carried out unless in check mode. Raises HardeningError."""
     run = _runner(module)
     if module.check_mode:
-        return [LAYERS[name].plan(options, run) for name, options in chosen.items()]
-    with exclusive_run():
-        sweep(_DIRECTORIES)
         plans = [LAYERS[name].plan(options, run) for name, options in chosen.items()]
-        for plan in plans:
-            if chosen[plan.layer]["backup"]:
-                _request_backups(plan.file_changes)
-        if any(plan.changed for plan in plans):
-            carry_out(plans)
+    else:
+        with exclusive_run():
+            sweep(_DIRECTORIES)
+            plans = [LAYERS[name].plan(options, run) for name, options in chosen.items()]
+            for plan in plans:
+                if chosen[plan.layer]["backup"]:
+                    _request_backups(plan.file_changes)
+            if any(plan.changed for plan in plans):
+                carry_out(plans)
+    for plan in plans:
+        for warning in plan.warnings:
+            module.warn(_printable(warning))
     return plans
 
 

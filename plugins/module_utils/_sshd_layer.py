@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import _managed, _openssh, _service
@@ -14,12 +14,12 @@ from ._accounts import members_of_groups
 from ._command import Run
 from ._errors import HardeningError
 from ._files import Disk, FileChange, file_changes
-from ._placement import Request, sshd_candidate
+from ._placement import Request, drop_in_paths, sshd_candidate
 from ._rivals import beaten, competing_lines, others, stated, statements_by_setting
 from ._settings import SSHD, Setting, Value, wanted_values
 from ._ssh_match import Block, Connection, example_connections
 from ._ssh_text import split_arguments
-from ._ssh_tree import Files, Place, Statement, sshd_winner, walk
+from ._ssh_tree import Files, Place, Statement, included_paths, sshd_winner, walk
 from ._staging import staged
 from ._transaction import Plan
 
@@ -91,6 +91,7 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
         competing=competing_lines(candidate, managed, sshd_winner, base, members),
         read_back=lambda: _openssh.values(_openssh.sshd_dump(run, program, path, connection), settings),
         activate=activate,
+        warnings=_warnings(dump, disk, place) if options["reload"] and not activate else [],
         extra={"reloaded": activate is not None},
     )
 
@@ -236,6 +237,24 @@ def _outdated(dump: dict[str, str], found: list[list[Statement]], place: Place) 
     """
     if _service.PendingReload(place.main).exists():
         return True
+    return bool(_unread(dump, {statement.path for statements in found for statement in statements}))
+
+
+def _unread(dump: dict[str, str], paths: Iterable[str]) -> list[str]:
+    """Those of the files and directories that were changed after the running sshd has read its configuration."""
     loaded = _service.last_reading(dump)
-    paths = {statement.path for statements in found for statement in statements}
-    return bool(loaded) and any(os.stat(path).st_ctime_ns > loaded for path in paths if os.path.exists(path))
+    return sorted(path for path in paths if loaded and os.path.exists(path) and os.stat(path).st_ctime_ns > loaded)
+
+
+def _warnings(dump: dict[str, str], disk: Disk, place: Place) -> list[str]:
+    """What a run that does not reload has to say: a value may have stood in a line that is gone now."""
+    files = included_paths(disk, place)
+    directories = {posixpath.dirname(path) for path in [*files[1:], *drop_in_paths(disk, place)]}
+    directories.discard(posixpath.dirname(place.main))
+    unread = _unread(dump, [*files, *directories])
+    if not unread or not _service.find_daemons(place.main, DEFAULT_PATH):
+        return []
+    return [
+        f"sshd: {', '.join(unread)} changed after sshd has read it, in lines that are not ours to make effective. "
+        "Until sshd is reloaded, new connections may get older values"
+    ]

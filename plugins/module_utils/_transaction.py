@@ -58,6 +58,8 @@ class Plan:
     activate: Callable[[], None] | None = None
     #: What changes outside of files, as entries of Ansible's diff.
     live_diff: list[dict[str, str]] = field(default_factory=list)
+    #: What the user should know though nothing failed.
+    warnings: list[str] = field(default_factory=list)
     #: Results that only this layer has.
     extra: dict[str, Any] = field(default_factory=dict)
 

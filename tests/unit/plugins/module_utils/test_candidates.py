@@ -80,7 +80,7 @@ def cases(draw: strategies.DrawFn) -> tuple[Candidate, Place, dict[str, str], li
         exclusive = not scope and draw(strategies.booleans())
         position = "first" if exclusive or main == "sshd_config" else draw(strategies.sampled_from(["first", "last"]))
         wanted = draw(strategies.dictionaries(strategies.sampled_from(catalogue), strategies.just(60), min_size=1))
-        requests.append(Request(wanted, scope, position, exclusive, absent=False))
+        requests.append(Request(dict(wanted), scope, position, exclusive, absent=False))
     return candidate, place, files, requests
 
 
