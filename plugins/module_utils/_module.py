@@ -12,9 +12,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from . import _ssh_layer, _sshd_layer, _sysctl_layer
+from ._changes import FileChange, sweep
 from ._command import Result, Run
 from ._errors import HardeningError
-from ._files import FileChange, sweep
 from ._intent import WISHES, layer_values, parse_intent
 from ._openssh import find, version
 from ._options import OPTIONS

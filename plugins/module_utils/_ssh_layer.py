@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from . import _managed, _openssh
 from ._accounts import account, bystander
+from ._changes import DirectoryCreation, DirectoryRemoval, FileChange, file_changes
 from ._command import Run, time_limit
 from ._errors import HardeningError
-from ._files import Account, DirectoryCreation, DirectoryRemoval, Disk, FileChange, file_changes
+from ._files import Account, Disk
 from ._placement import Request, ssh_candidate
 from ._rivals import beaten, competing_lines, statements_by_setting
 from ._settings import SSH, wanted_values

@@ -11,9 +11,10 @@ from typing import Any
 
 from . import _managed, _openssh, _service
 from ._accounts import members_of_groups
+from ._changes import FileChange, file_changes
 from ._command import Run
 from ._errors import HardeningError
-from ._files import Disk, FileChange, file_changes
+from ._files import Disk
 from ._placement import Request, drop_in_paths, sshd_candidate
 from ._rivals import beaten, competing_lines, others, stated, statements_by_setting
 from ._settings import SSHD, Setting, Value, wanted_values

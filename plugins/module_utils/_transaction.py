@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ._changes import FileChange
 from ._errors import HardeningError
-from ._files import FileChange
 
 # Only root can open it, so no one else can hold up a run.
 _LOCK = "/run/keepalive.hardening.lock"
