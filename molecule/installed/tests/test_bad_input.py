@@ -42,3 +42,20 @@ def test_bad_input_is_refused_before_anything_is_touched(host, name, options, sa
 
 def test_without_root_the_way_out_is_named(host):
     assert "become: true" in refusal(host, "sshd_config", become=False, client_alive_interval="30")
+
+
+def test_bytes_that_are_no_utf8_are_no_trouble(host):
+    main = "/etc/ssh/sshd_config"
+    host.check_output("cp -a /etc/ssh /root/etc-ssh")
+    try:
+        # A line on top, so that the main file has to be edited and is in the diff.
+        host.check_output(f"printf '# Gr\\366\\337e\\n' >> {main}; sed -i '1i ClientAliveInterval 5' {main}")
+        before = host.check_output(f"sha256sum {main}")
+        answers = [
+            host.ansible("keepalive.hardening.sshd_config", json.dumps(options), check=False, become=True)
+            for options in ({"client_alive_interval": "45"}, {"client_alive_interval": "45", "state": "absent"})
+        ]
+        assert [answer["effective"]["client_alive_interval"] for answer in answers] == [45, 5]
+        assert host.check_output(f"sha256sum {main}") == before
+    finally:
+        host.check_output("rm -rf /etc/ssh; mv /root/etc-ssh /etc/ssh; systemctl reload ssh")

@@ -51,3 +51,16 @@ def test_an_option_that_this_openssh_lacks_is_refused_with_the_version_that_has_
         assert "needs OpenSSH 9.2" in module(host, "sshd_config", **option)["msg"]
     else:
         assert module(host, "sshd_config", **option)["effective"] == {"unused_connection_timeout": 300}
+
+
+def test_an_intent_becomes_values_for_this_hosts_sshd(host):
+    answer = module(host, "keepalive", intent={"detect_within": 120, "path_idle_timeout": 60})
+    doubled = "OpenSSH_9.2" in host.run("ssh -V").stderr
+    assert answer["effective"]["sshd"]["client_alive_interval"] == (15 if doubled else 30)
+    assert answer["effective"]["ssh"]["server_alive_interval"] == 30
+    assert answer["effective"]["sysctl"]["tcp_keepalive_time"] == 30
+
+
+def test_a_value_of_ones_own_beats_the_intent(host):
+    options = {"intent": {"detect_within": 120}, "sshd": {"client_alive_interval": "7"}, "layers": ["sshd"]}
+    assert module(host, "keepalive", **options)["effective"]["sshd"]["client_alive_interval"] == 7
