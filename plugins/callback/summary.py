@@ -63,7 +63,7 @@ class CallbackModule(CallbackBase):
         self._unchanged[host] = self._unchanged.get(host, True) and not changed
         if changed:
             self._rows += [(host, *row) for row in _rows(layer, answer)]
-        self._notes += [f"{host}: {note}" for note in _notes(answer, changed)]
+        self._notes += [f"{host}: {note}" for note in _notes(answer, changed and not self._check_mode)]
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         if not self._unchanged:

@@ -224,7 +224,7 @@ def sweep(directories: Iterable[str]) -> None:
     """Remove what runs that were killed have staged in these directories of root's, and never put in place."""
     for directory in directories:
         for path in glob.glob(os.path.join(glob.escape(directory), f".*{_STAGED}")):
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 os.unlink(path)
 
 

@@ -30,6 +30,7 @@ Run = Callable[["list[str]"], Result]
 
 # A program that a user can make hang must not hold up root for longer.
 _USER_SECONDS = 60
+_LARGEST_ANSWER = 16 << 20
 
 
 @contextmanager
@@ -61,7 +62,7 @@ def run_as(account: Account, run: Run, command: list[str]) -> Result:
         answer = _read_all(reader, time.monotonic() + _USER_SECONDS)
     finally:
         os.close(reader)
-        # Also a child that its user has stopped: nothing of it may outlive the run.
+        # Also a child that its user has stopped. What it has started may go on, as the user's own.
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
             os.killpg(child, signal.SIGKILL)
@@ -79,6 +80,8 @@ def _read_all(descriptor: int, deadline: float) -> bytes:
         if not piece:
             return answer
         answer += piece
+        if len(answer) > _LARGEST_ANSWER:
+            break
     return b""
 
 

@@ -92,22 +92,28 @@ def probing(intent: Intent, doubled: bool) -> Probing:
                 return Probing(interval, least)
     least = max(ceil(ride_out / factor), 1)
     soonest = factor * (least + 1)
+    if intent.ride_out is None:
+        raise HardeningError(
+            f"intent: detect_within: {intent.detect_within} cannot be kept: sshd here needs {soonest} s at least; "
+            f"the nearest is detect_within: {soonest}"
+        )
     raise HardeningError(
-        f"intent: detect_within: {intent.detect_within} and ride_out: {intent.ride_out or 0} contradict each other: "
-        f"a peer that may be silent for {intent.ride_out or 0} s is known to be dead after {soonest} s "
+        f"intent: detect_within: {intent.detect_within} and ride_out: {intent.ride_out} contradict each other: "
+        f"a peer that may be silent for {intent.ride_out} s is known to be dead after {soonest} s "
         f"at the earliest; the nearest is detect_within: {soonest}"
     )
 
 
-def layer_values(intent: Intent, sshd: tuple[int, int]) -> dict[str, dict[str, str | bool]]:
+def layer_values(intent: Intent, sshd: tuple[int, int]) -> dict[str, dict[str, Any]]:
     """Layer to options, for a host whose sshd has this version; (0, 0) where it has none."""
     server, client = probing(intent, doubles_interval(sshd)), probing(intent, doubled=False)
-    probes = min(client.count_max, _MOST_TCP_PROBES)
+    silence = client.interval * client.count_max
+    between = ceil(silence / min(client.count_max, _MOST_TCP_PROBES))
     kernel = {
         # What SSH does not probe, such as a forwarded socket, is probed alike.
         "tcp_keepalive_time": str(client.interval),
-        "tcp_keepalive_intvl": str(ceil(client.interval * client.count_max / probes)),
-        "tcp_keepalive_probes": str(probes),
+        "tcp_keepalive_intvl": str(between),
+        "tcp_keepalive_probes": str(ceil(silence / between)),
     }
     if intent.ride_out and intent.ride_out > _RETRIES2_SECONDS:
         # Unacknowledged data would end the connection sooner.
@@ -124,5 +130,5 @@ def layer_values(intent: Intent, sshd: tuple[int, int]) -> dict[str, dict[str, s
             "server_alive_count_max": str(client.count_max),
             "tcp_keepalive": True,
         },
-        "sysctl": dict(kernel),
+        "sysctl": kernel,
     }

@@ -30,7 +30,7 @@ def run_layer(name: str) -> None:
     module = AnsibleModule(argument_spec=OPTIONS[name], supports_check_mode=True)
     try:
         plans = _harden(module, {name: module.params})
-    except HardeningError as problem:
+    except (HardeningError, OSError) as problem:
         module.fail_json(msg=_printable(str(problem)))
     plan = plans[0]
     module.exit_json(before=plan.before, effective=plan.effective, **_result(plans), **plan.extra)
@@ -50,7 +50,7 @@ def run_layers() -> None:
     try:
         chosen, skipped = _choose(_with_intent(module))
         plans = _harden(module, chosen)
-    except HardeningError as problem:
+    except (HardeningError, OSError) as problem:
         module.fail_json(msg=_printable(str(problem)))
     extra = {key: value for plan in plans for key, value in plan.extra.items()}
     module.exit_json(
@@ -97,7 +97,8 @@ def _with_intent(module: AnsibleModule) -> dict[str, Any]:
     merged = dict(params)
     for name, options in OPTIONS.items():
         given = params[name] or {option: spec.get("default") for option, spec in options.items()}
-        if given["state"] == "present":
+        # Values for a Match block are the user's alone.
+        if given["state"] == "present" and not given.get("match"):
             given = {**given, **{option: value for option, value in values[name].items() if given[option] is None}}
         merged[name] = given
     return merged

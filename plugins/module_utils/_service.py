@@ -48,9 +48,19 @@ def find_daemons(config: str, default_config: str) -> list[Daemon]:
     daemons = []
     for name in os.listdir("/proc"):
         title = _listener_title(name, config, default_config) if name.isdigit() else ""
-        if title:
-            daemons.append(Daemon(int(name), title, _listening_sockets(int(name))))
-    return daemons
+        listening = _listening_sockets(int(name)) if title else {}
+        if listening:
+            daemons.append(Daemon(int(name), title, listening))
+    # For a moment the process of a connection that sshd has just taken looks like its parent.
+    pids = {daemon.pid for daemon in daemons}
+    return [daemon for daemon in daemons if _parent(daemon.pid) not in pids]
+
+
+def _parent(pid: int) -> int:
+    with suppress(OSError, ValueError), open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
+        # proc(5): the name, in parentheses, may hold blanks; state and parent follow it.
+        return int(stream.read().rpartition(")")[2].split()[1])
+    return 0
 
 
 class PendingReload:
@@ -64,14 +74,15 @@ class PendingReload:
         self.path = _NOTE + config.replace("/", "-")
         self.created = False
 
-    def exists(self) -> bool:
-        return os.path.exists(self.path)
+    def counts(self, dump: dict[str, str]) -> bool:
+        """Whether sshd has not read its configuration since; ``dump`` is what sshd -T prints."""
+        return os.path.exists(self.path) and os.stat(self.path).st_mtime_ns > last_reading(dump)
 
     def stage(self) -> None:
         """Nothing: there is nothing to make up for yet."""
 
     def apply(self) -> None:
-        self.created = not self.exists()
+        self.created = not os.path.exists(self.path)
         with open(self.path, "w", encoding="ascii"):
             pass
 
@@ -88,12 +99,16 @@ class PendingReload:
             os.unlink(self.path)
 
 
-def require_no_override(daemon: Daemon, keywords: list[str]) -> None:
-    """Raises HardeningError if the daemon's command line sets one of the keywords, which beats every file."""
-    for option in re.findall(r" -o ?([A-Za-z]+)", daemon.title):
+def require_no_override(dump: dict[str, str], config: str, default_config: str, keywords: list[str]) -> None:
+    """Raises HardeningError if the running sshd's command line sets one of the keywords, which beats every file."""
+    pid = ""
+    with suppress(OSError), open(dump.get("pidfile", "none"), encoding="ascii") as stream:
+        pid = stream.read().strip()
+    title = _listener_title(pid, config, default_config) if pid.isdigit() else ""
+    for option in re.findall(r" -o ?([A-Za-z]+)", title):
         if option.lower() in keywords:
             raise HardeningError(
-                f"sshd (pid {daemon.pid}) was started with -o {option} on its command line, which beats every file; "
+                f"sshd (pid {pid}) was started with -o {option} on its command line, which beats every file; "
                 "take it out there, for example from SSHD_OPTS in /etc/default/ssh"
             )
 
@@ -130,15 +145,19 @@ def _has_to_restart(daemon: Daemon, unit: str, configured: set[tuple[str, int]],
 
     Raises HardeningError if a restart would end sessions.
     """
+    addresses = set(daemon.listening.values())
     shared = daemon.pid != 1 and not _open_sockets(1).isdisjoint(daemon.listening)
     if shared and not sessions_survive:
         raise HardeningError(
             f"{unit} was started by a socket unit, so it has to be restarted to read its configuration, and without "
             "KillMode=process that would end every session; give it that, or set reload: false and restart it yourself"
         )
-    # It listens otherwise than its configuration says, perhaps on a socket that a unit left to it.
-    inherited = not configured <= set(daemon.listening.values())
-    return shared or (inherited and sessions_survive)
+    # A socket unit that was stopped has left it one socket for both families, which sshd never opens itself.
+    left = any(
+        host == "::" and {("::", port), ("0.0.0.0", port)} <= configured and ("0.0.0.0", port) not in addresses
+        for host, port in addresses
+    )
+    return shared or (left and sessions_survive)
 
 
 def require_same_listeners(daemon: Daemon, configured: set[tuple[str, int]]) -> None:
@@ -153,11 +172,10 @@ def require_same_listeners(daemon: Daemon, configured: set[tuple[str, int]]) -> 
     if daemon.pid != 1 and not _open_sockets(1).isdisjoint(daemon.listening):
         # Its socket unit says where it listens.
         return
-    wildcard_ports = {port for host, port in configured if host in _WILDCARDS}
     lost = [
         f"{host}:{port}"
         for host, port in daemon.listening.values()
-        if (host, port) not in configured and port not in wildcard_ports
+        if (host, port) not in configured and ("::" if ":" in host else "0.0.0.0", port) not in configured
     ]
     if lost and configured:
         raise HardeningError(
@@ -168,7 +186,8 @@ def require_same_listeners(daemon: Daemon, configured: set[tuple[str, int]]) -> 
 
 def configured_listeners(dump: dict[str, str]) -> set[tuple[str, int]]:
     """Address and port that sshd -T says it listens on."""
-    pairs = re.findall(r"^\[?(.*?)\]?:([0-9]+)$", dump.get("listenaddress", ""), re.MULTILINE)
+    # "[fe80::1%eth0]:22 rdomain mgmt"; the kernel's table knows neither scope nor domain.
+    pairs = re.findall(r"^\[?([^\]%]*?)(?:%[^\]]*)?\]?:([0-9]+)(?: |$)", dump.get("listenaddress", ""), re.MULTILINE)
     return {(host, int(port)) for host, port in pairs}
 
 
@@ -214,16 +233,21 @@ def _listener_title(pid: str, config: str, default_config: str) -> str:
     try:
         with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as stream:
             title = stream.read().replace("\0", " ").strip()
-        if "sshd" not in title or os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid"):
+        # One that a user has started is none of this host's.
+        if (
+            "sshd" not in title
+            or os.stat(f"/proc/{pid}").st_uid != 0
+            or os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
+        ):
             return ""
         program = os.readlink(f"/proc/{pid}/exe").split(" (deleted)")[0]
     except OSError:
         return ""
     # From 8.2 the listener's title is "sshd: COMMAND LINE [listener] ..."; sessions have other titles.
-    listening = "[listener]" in title if title.startswith("sshd: ") else " -i" not in title
+    listener = "[listener]" in title or not title.startswith("sshd: ")
     named = re.search(r" -f ?(\S+)", title)
     same = os.path.realpath(named[1] if named else default_config) == os.path.realpath(config)
-    return title if os.path.basename(program) == "sshd" and listening and same else ""
+    return title if os.path.basename(program) == "sshd" and listener and same else ""
 
 
 def _listening_sockets(pid: int) -> dict[str, tuple[str, int]]:

@@ -140,8 +140,8 @@ def _plan_target(run: Run, program: str, target: Target, request: Request) -> Pl
             raise HardeningError(f"ssh: ssh does not accept the configuration: {problem}") from problem
     before = _openssh.values(dump, settings)
     if changes or broken:
-        system = "" if target.option_f or owner is None else DEFAULT_PATH
-        with staged(candidate, place, target.reader, private=owner is not None, read_after=system) as (copy, root):
+        system = None if target.option_f or owner is None else Place(DEFAULT_PATH, posixpath.dirname(DEFAULT_PATH))
+        with staged(candidate, place, target.reader, read_after=system) as (copy, root):
             try:
                 staged_dump = ask(copy)
             except _openssh.Refused as problem:

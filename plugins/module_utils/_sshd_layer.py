@@ -18,7 +18,7 @@ from ._files import Disk
 from ._placement import Request, drop_in_paths, sshd_candidate
 from ._rivals import beaten, competing_lines, others, stated, statements_by_setting
 from ._settings import SSHD, Setting, Value, wanted_values
-from ._ssh_match import Block, Connection, example_connections
+from ._ssh_match import Block, Connection, example_connections, selects
 from ._ssh_text import split_arguments
 from ._ssh_tree import Files, Place, Statement, included_paths, sshd_winner, walk
 from ._staging import staged
@@ -81,7 +81,10 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
             by = sshd_winner(found[setting], connection)
             raise beaten("sshd", setting, value, effective.get(setting.option), candidate, disk, by)
         _require_no_rival(setting, value, found[setting], connections, candidate, disk)
-    activate = _activation(run, dump, list(found.values()), wanted, place, bool(changes)) if options["reload"] else None
+    if not absent:
+        keywords = [keyword for setting in wanted for keyword in setting.keywords]
+        _service.require_no_override(dump, path, DEFAULT_PATH, keywords)
+    activate = _activation(run, dump, list(found.values()), place, bool(changes)) if options["reload"] else None
     pending = [_service.PendingReload(path)] if activate or (changes and _service.last_reading(dump)) else []
     managed = {setting: lines for setting, lines in found.items() if setting in settings or _ours(candidate, lines)}
     return Plan(
@@ -111,7 +114,9 @@ def _require_no_rival(
     sshd -T was asked about one that was made up; sshd knows no groups of its user.
     """
     for connection in connections:
-        by = sshd_winner(statements, connection)
+        # What only sshd can judge, sshd has judged.
+        known = [statement for statement in statements if selects(statement.scope, connection) is not None]
+        by = sshd_winner(known, connection)
         if by and others(candidate, [by]) and stated(setting, by) != value:
             raise beaten("sshd", setting, value, stated(setting, by), candidate, disk, by)
 
@@ -165,7 +170,7 @@ def _validated(
     run: Run, program: str, candidate: Files, place: Place, connection: Connection, broken: str
 ) -> dict[str, str]:
     """What sshd makes of the candidate. Raises HardeningError with its words; ``broken`` are those on the old files."""
-    with staged(candidate, place, reader=None, private=True) as (copy, root):
+    with staged(candidate, place, reader=None) as (copy, root):
         dump, complaint = _dump_or_complaint(run, program, copy, connection)
     if complaint:
         raise HardeningError(
@@ -201,7 +206,6 @@ def _activation(
     run: Run,
     dump: dict[str, str],
     found: list[list[Statement]],
-    wanted: dict[Setting, Value],
     place: Place,
     changed: bool,
 ) -> Callable[[], None] | None:
@@ -213,7 +217,6 @@ def _activation(
         return None
     configured = _service.configured_listeners(dump)
     for daemon in daemons:
-        _service.require_no_override(daemon, [keyword for setting in wanted for keyword in setting.keywords])
         _service.require_same_listeners(daemon, configured)
     commands = [_service.reload_command(run, daemon, configured) for daemon in daemons]
     must_answer = _service.answers(dump)
@@ -236,7 +239,7 @@ def _outdated(dump: dict[str, str], found: list[list[Statement]], place: Place) 
     Only files that set our values count: a reload would make effective whatever else was
     changed in others and is perhaps not meant to be yet.
     """
-    if _service.PendingReload(place.main).exists():
+    if _service.PendingReload(place.main).counts(dump):
         return True
     return bool(_unread(dump, {statement.path for statements in found for statement in statements}))
 

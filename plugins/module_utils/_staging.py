@@ -6,53 +6,49 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ._errors import HardeningError
 from ._files import Account, acting_as
 from ._ssh_tree import Files, Place, included_paths, relocated
 
 
 @contextmanager
 def staged(
-    files: Files, place: Place, reader: Account | None, private: bool, read_after: str = ""
+    files: Files, place: Place, reader: Account | None, read_after: Place | None = None
 ) -> Iterator[tuple[str, str]]:
     """
     The path of the copy's main file, and the root to take out of what the tool says about it.
 
-    ``reader`` owns a private copy; in one that is not private everybody can read what everybody
-    can read in the original. ``read_after`` is a file that ssh reads behind these.
+    The copy is ``reader``'s alone, root's if that is None. ``read_after`` is a configuration that ssh
+    reads behind this one. Raises HardeningError for a file that the reader may not read.
     """
-    owner = reader if private else None
-    # Root's own TMPDIR may be closed to others.
-    parent = None if reader is None else "/tmp" if private else "/run"
-    with acting_as(owner):
-        root = tempfile.mkdtemp(prefix="keepalive-", dir=parent)
-    umask = os.umask(0o077 if private else 0o022)
+    with acting_as(reader):
+        # Root's own TMPDIR may be closed to others.
+        root = tempfile.mkdtemp(prefix="keepalive-", dir="/tmp" if reader else None)
     try:
-        with acting_as(owner):
-            os.chmod(root, 0o700 if private else 0o755)
-            for path in included_paths(files, place):
-                text = files.read(path)
-                # A main file that is to be removed is empty here: ssh insists on the one that -F names.
-                if text is not None or path == place.main:
-                    _write(root + path, relocated(text or "", place, root))
-                if not private and os.path.exists(path):
-                    os.chmod(root + path, stat.S_IMODE(os.stat(path).st_mode))
+        with acting_as(reader):
+            _copy(files, place, root, reader)
             if read_after:
+                _copy(files, read_after, root, reader)
                 with open(root + place.main, "a", encoding="utf-8") as stream:
-                    stream.write(f"\nHost *\nInclude {read_after}\n")
-        os.umask(umask)
+                    stream.write(f"\nHost *\nInclude {root}{read_after.main}\n")
         yield root + place.main, root
     finally:
-        os.umask(umask)
-        with acting_as(owner):
+        with acting_as(reader):
             shutil.rmtree(root, ignore_errors=True)
 
 
-def _write(path: str, text: str) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        stream.write(text)
+def _copy(files: Files, place: Place, root: str, reader: Account | None) -> None:
+    for path in included_paths(files, place):
+        if reader and os.path.exists(path) and not os.access(path, os.R_OK, effective_ids=True):
+            raise HardeningError(f"{path} cannot be read by {reader.name}: ssh fails for every user who cannot")
+        text = files.read(path)
+        # A main file that is to be removed is empty here: ssh insists on the one that -F names.
+        if text is not None or path == place.main:
+            os.makedirs(os.path.dirname(root + path), mode=0o700, exist_ok=True)
+            descriptor = os.open(root + path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+                stream.write(relocated(text or "", place, root))

@@ -36,6 +36,13 @@ _KERNEL_DEFAULTS = {
     "tcp_keepalive_probes": 9,
     "tcp_retries2": 15,
 }
+# Measured on Linux 6.18.
+_KERNEL_LARGEST = {
+    "tcp_keepalive_time": 8589934,
+    "tcp_keepalive_intvl": 8589934,
+    "tcp_keepalive_probes": 255,
+    "tcp_retries2": 255,
+}
 
 
 class KernelChange:
@@ -120,11 +127,11 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
     boot = {setting.option: _boot_value(setting, after_boot) for setting in settings}
     live = {setting.option: _live_value(setting) for setting in settings}
     wished = {setting: boot[setting.option] for setting in settings} if absent else wanted
-    # Where another file says what the kernel would refuse, the next boot changes nothing, and neither do we.
+    # Where another file says what the kernel would refuse, or must not get, the running value stays.
     target = {
         setting.option: value
         for setting, value in wished.items()
-        if isinstance(value, int) and setting.low <= value <= setting.high
+        if isinstance(value, int) and 1 <= value <= _KERNEL_LARGEST[setting.option]
     }
     boot_before = readings(disk, orders)["the next boot"]
     before = live if runtime else {setting.option: _boot_value(setting, boot_before) for setting in settings}
@@ -139,7 +146,8 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
         layer="sysctl",
         before=before,
         effective=effective,
-        steps=[*steps, *kernel],
+        # What absent takes back in the kernel, it knows from the file; so that goes last, should the run be killed.
+        steps=[*kernel, *steps] if absent else [*steps, *kernel],
         competing=competing_lines(settings, candidate, orders),
         read_back=lambda: {s.option: _live_value(s) for s in settings} if runtime else boot,
         live_diff=[change.diff for change in kernel],

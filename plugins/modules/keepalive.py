@@ -84,7 +84,7 @@ options:
       reload:
         description:
           - Have the service manager reload a running sshd when its files changed, by this run or by anyone since
-            sshd last read them. A stopped or socket-activated sshd needs none.
+            sshd last read them. A stopped sshd needs none, and one that a socket unit has started is restarted.
           - With V(false) new connections get the old values until you reload sshd.
         type: bool
         default: true

@@ -60,7 +60,7 @@ options:
   reload:
     description:
       - Have the service manager reload a running sshd when its files changed, by this run or by anyone since
-        sshd last read them. A stopped or socket-activated sshd needs none.
+        sshd last read them. A stopped sshd needs none, and one that a socket unit has started is restarted.
       - With V(false) new connections get the old values until you reload sshd.
     type: bool
     default: true
@@ -96,7 +96,7 @@ attributes:
     support: full
 notes:
   - Needs to be run by root, and nothing on the host but Python and sshd.
-  - Options on sshd's command line beat its files and are not seen by C(sshd -T).
+  - Options on the command line of sshd beat its files. One that sets a managed value is an error.
 seealso:
   - module: keepalive.hardening.keepalive
   - module: keepalive.hardening.ssh_config

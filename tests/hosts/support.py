@@ -34,15 +34,21 @@ MANAGED = (
 
 def harden(layer: str, **options: Any) -> Plan:
     """Bring one layer to the options' values, as its module does."""
+    with exclusive_run():
+        plan = planned(layer, **options)
+        if plan.changed:
+            carry_out([plan])
+    return plan
+
+
+def planned(layer: str, **options: Any) -> Plan:
+    """What harden() is about to do."""
     unknown = set(options) - set(OPTIONS[layer])
     assert not unknown, f"no such option: {unknown}"
     filled = {name: spec.get("default") for name, spec in OPTIONS[layer].items()}
     # Ansible hands these on as text.
     filled.update({name: str(value) if type(value) is int else value for name, value in options.items()})
-    with exclusive_run():
-        plan: Plan = LAYERS[layer].plan(filled, run_command)
-        if plan.changed:
-            carry_out([plan])
+    plan: Plan = LAYERS[layer].plan(filled, run_command)
     return plan
 
 

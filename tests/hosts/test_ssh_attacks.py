@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.keepalive.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.keepalive.hardening.tests.hosts.support import entry, harden, snapshot, ssh_says, write
+from ansible_collections.keepalive.hardening.plugins.module_utils._transaction import carry_out
+from ansible_collections.keepalive.hardening.tests.hosts.support import (
+    entry,
+    harden,
+    planned,
+    snapshot,
+    ssh_says,
+    write,
+)
 
 CONFIG = Path("/home/alice/.ssh/config")
 VICTIM = Path("/home/bob/.ssh/config")
@@ -158,3 +166,23 @@ def test_a_link_to_a_file_of_their_own_is_no_trap() -> None:
     assert os.readlink(CONFIG) == "../dotfiles/ssh"
     harden("ssh", users=["alice"], state="absent")
     assert snapshot() == before
+
+
+@pytest.mark.parametrize("target", [SECRET, str(VICTIM), "/root/.ssh/config"])
+@pytest.mark.parametrize("swapped", [CONFIG, CONFIG.parent, CONFIG.parent.parent])
+def test_a_swap_between_the_look_and_the_write_is_no_way_in(swapped: Path, target: str) -> None:
+    write(str(CONFIG), "ServerAliveInterval 15\n", owner="alice")
+    victims = {
+        path: entry(path) if os.path.exists(path) else None for path in (SECRET, str(VICTIM), "/root/.ssh/config")
+    }
+    plan = planned("ssh", users=["alice"], server_alive_interval=60)
+    depth = len(CONFIG.relative_to(swapped).parts)
+    os.rename(swapped, f"{swapped}.moved")
+    swapped.symlink_to(Path(target, *[".."] * depth) if depth else target)
+    try:
+        with pytest.raises(HardeningError):
+            carry_out([plan])
+    finally:
+        swapped.unlink()
+        os.rename(f"{swapped}.moved", swapped)
+    assert {path: entry(path) if os.path.exists(path) else None for path in victims} == victims

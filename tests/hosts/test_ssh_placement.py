@@ -286,3 +286,21 @@ def test_a_configuration_that_is_broken_elsewhere_is_left_alone(path: str) -> No
         harden("ssh", server_alive_interval=60)
 
     assert snapshot() == before
+
+
+def test_a_user_gets_the_systems_values_back_from_a_relative_include_too() -> None:
+    write(SYSTEM, "Include ssh_config.d/*.conf\n")
+    write("/etc/ssh/ssh_config.d/77.conf", "ServerAliveInterval 77\n")
+    before = snapshot()
+    harden("ssh", users=["alice"], server_alive_interval=60)
+    assert ssh_says("ServerAliveInterval", user="alice") == "60"
+    assert harden("ssh", users=["alice"], state="absent").effective["alice"]["server_alive_interval"] == 77
+    assert snapshot() == before
+
+
+def test_a_file_that_users_cannot_read_is_an_error_before_anything_is_written() -> None:
+    write("/etc/ssh/ssh_config.d/50-secret.conf", "User alice\n", mode=0o600)
+    before = snapshot()
+    with pytest.raises(HardeningError, match=r"50-secret\.conf"):
+        harden("ssh", server_alive_interval=60)
+    assert snapshot() == before

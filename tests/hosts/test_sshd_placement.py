@@ -262,3 +262,18 @@ def test_the_whole_set_in_other_peoples_presence() -> None:
     assert not Path(f"/etc/ssh/{DROP_IN}").exists()
     harden("sshd", state="absent", reload=False)
     assert snapshot() == before
+
+
+def test_a_match_that_only_sshd_can_judge_is_left_to_sshd() -> None:
+    write(f"/etc/ssh/{MAIN}", "Match RDomain mgmt\n    ClientAliveInterval 7\n")
+    plan = harden("sshd", client_alive_interval=60)
+    assert sshd_says("ClientAliveInterval") == "60"
+    assert [line["scope"] for line in plan.competing] == ["Match RDomain mgmt"]
+
+
+def test_a_match_for_every_group_is_for_everybody() -> None:
+    write(f"/etc/ssh/{MAIN}", "Match Group *\n    ClientAliveInterval 7\n")
+    before = snapshot()
+    with pytest.raises(HardeningError, match=r"sshd_config, line 2 in Match Group \* wins"):
+        harden("sshd", client_alive_interval=60)
+    assert snapshot() == before

@@ -261,3 +261,54 @@ def test_a_daemon_with_another_pid_file_is_reloaded_or_named(pid_file: str) -> N
         os.kill(pid, 1)
         service.until(service.PID_FILE.exists)
         service.until(service.answers)
+
+
+def test_a_pending_address_family_that_would_close_an_address_is_refused() -> None:
+    write(BANNER, "AddressFamily inet\n")
+    before = snapshot()
+    with pytest.raises(HardeningError, match=r"sshd listens on :::22, and a reload would end that"):
+        harden("sshd", client_alive_interval=60)
+    assert snapshot() == before
+
+
+def test_connections_that_come_in_are_not_taken_for_daemons() -> None:
+    def found() -> list[int]:
+        return [daemon.pid for daemon in _service.find_daemons(MAIN, MAIN)]
+
+    knocks = "import socket\nfor _ in range(60): socket.create_connection(('127.0.0.1', 22)).recv(4)"
+    with subprocess.Popen(["python3", "-c", knocks]) as knocking:
+        scans = [found() for _ in range(100)]
+        knocking.wait(30)
+    assert scans == [[int(service.PID_FILE.read_text())]] * 100
+
+
+def test_an_sshd_that_a_user_has_started_does_not_count(tmp_path: Path) -> None:
+    run_ok("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/home/alice/key")
+    shutil.chown("/home/alice/key", "alice")
+    command = ["/usr/sbin/sshd", "-D", "-p", "2222", "-h", "/home/alice/key", "-o", "PidFile=none"]
+    with subprocess.Popen(["runuser", "-u", "alice", "--", *command, "-o", "ClientAliveInterval=0"]) as theirs:
+        service.until(lambda: service.answers(2222))
+        try:
+            assert harden("sshd", client_alive_interval=60).extra == {"reloaded": True}
+        finally:
+            run_ok("pkill", "-u", "alice", "sshd")
+            theirs.wait(10)
+
+
+@pytest.mark.skipif(not service.HAS_SYSTEMD, reason="its unit reads SSHD_OPTS")
+def test_an_option_on_the_command_line_is_an_error_on_every_run() -> None:
+    harden("sshd", client_alive_interval=60)
+    defaults = Path("/etc/default/ssh")
+    text = defaults.read_text()
+    try:
+        defaults.write_text("SSHD_OPTS=-oClientAliveInterval=0\n")
+        run_ok("systemctl", "restart", "ssh")
+        service.until(service.answers)
+        for interval in (60, 70):
+            with pytest.raises(HardeningError, match="started with -o ClientAliveInterval on its command line"):
+                harden("sshd", client_alive_interval=interval)
+    finally:
+        defaults.write_text(text)
+        run_ok("systemctl", "reset-failed", "ssh")
+        run_ok("systemctl", "restart", "ssh")
+        service.until(service.answers)

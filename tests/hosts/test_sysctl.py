@@ -294,3 +294,28 @@ def test_the_whole_service_agrees() -> None:
         set_live(DEFAULT)
         run_ok("systemctl", "restart", "systemd-sysctl")
         assert live() == 7
+
+
+KEEPALIVE_TIME = Path("/proc/sys/net/ipv4/tcp_keepalive_time")
+
+
+def test_a_killed_absent_has_taken_back_the_kernels_value_before_the_file() -> None:
+    harden("sysctl", tcp_keepalive_time=120)
+    pid = os.fork()
+    if pid == 0:
+        os.unlink = lambda *_arguments, **_more: os._exit(7)
+        harden("sysctl", state="absent")
+        os._exit(0)
+    assert os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 7
+    assert KEEPALIVE_TIME.read_text() == "7200\n"
+    harden("sysctl", state="absent")
+    assert not Path("/etc/sysctl.d/zz-keepalive.conf").exists()
+
+
+def test_absent_gives_the_kernel_what_another_file_says() -> None:
+    other = Path("/etc/sysctl.d/50-other.conf")
+    other.write_text("net.ipv4.tcp_keepalive_time = 40000\n")
+    harden("sysctl", tcp_keepalive_time=120)
+    harden("sysctl", state="absent")
+    assert KEEPALIVE_TIME.read_text() == "40000\n"
+    KEEPALIVE_TIME.write_text("7200\n")
