@@ -53,7 +53,7 @@ def exit_code(pid: int) -> int:
     return os.WEXITSTATUS(os.waitpid(pid, 0)[1])
 
 
-def run_killed_at(moment: int, options: dict[str, Any]) -> bool:
+def run_killed_at(moment: int, options: dict[str, Any], layer: str = "sshd") -> bool:
     """Run until the call of that number that changes something; return whether it came to that call."""
 
     def work() -> None:
@@ -70,7 +70,7 @@ def run_killed_at(moment: int, options: dict[str, Any]) -> bool:
         os.replace, os.unlink = deadly(os.replace), deadly(os.unlink)
         real = support.run_command
         support.run_command = lambda command: (deadly(real) if "reload" in command else real)(command)
-        harden("sshd", **options)
+        harden(layer, **options)
 
     code = exit_code(in_a_child(work))
     assert code in (0, KILLED)
@@ -142,3 +142,35 @@ def test_two_runs_at_once_end_as_one_after_the_other() -> None:
         assert sshd_says("ClientAliveInterval") in ("30", "60")
         assert not [path for path in snapshot("/etc/ssh") if Path(path).name.startswith(".")]
         assert not harden("sshd", client_alive_interval=sshd_says("ClientAliveInterval")).changed
+
+
+OTHER_LAYERS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+    ("ssh", {}, {"server_alive_interval": 60, "exclusive": True}),
+    ("ssh", {"users": ["alice"]}, {"server_alive_interval": 60, "exclusive": True}),
+    ("sysctl", {}, {"tcp_keepalive_time": 120, "exclusive": True}),
+)
+
+
+@pytest.mark.parametrize(("layer", "place", "values"), OTHER_LAYERS, ids=["system", "user", "sysctl"])
+@pytest.mark.parametrize("absent", [False, True], ids=["present", "absent"])
+def test_a_killed_run_of_the_other_layers_is_completed(
+    layer: str, place: dict[str, Any], values: dict[str, Any], absent: bool
+) -> None:
+    write("/etc/ssh/ssh_config.d/10-a.conf", "ServerAliveInterval 20\n")
+    write("/home/alice/.ssh/config", "Host a*\n    ServerAliveInterval 20", owner="alice")
+    write("/etc/sysctl.d/10-a.conf", "net.ipv4.tcp_keepalive_time = 600\n")
+    before = snapshot()
+
+    for moment in itertools.count():
+        if absent:
+            harden(layer, **place, **values)
+        killed = run_killed_at(moment, {**place, "state": "absent"} if absent else {**place, **values}, layer)
+        run_ok("ssh", "-G", "anyhost")
+
+        harden(layer, **place, **values)
+        assert not harden(layer, **place, **values).changed
+        harden(layer, **place, state="absent")
+        assert snapshot() == before, f"killed at {moment}"
+        if not killed:
+            assert moment > 1
+            return
