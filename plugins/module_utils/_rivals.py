@@ -10,7 +10,7 @@ from typing import Any, Optional
 from . import _managed
 from ._errors import HardeningError
 from ._settings import Setting, Value, keyword_table
-from ._ssh_match import Block, Connection, example_connection
+from ._ssh_match import Block, Connection, example_connections
 from ._ssh_tree import Files, Overlay, Place, Statement, walk
 
 #: Which of the statements that set one directive decides for a connection.
@@ -61,7 +61,7 @@ def competing_lines(
     lines = []
     for setting, statements in found.items():
         for statement in others(files, statements):
-            connection = example_connection(statement.scope, base, members)
+            connections = example_connections(statement.scope, base, members)
             lines.append(
                 {
                     "path": statement.path,
@@ -69,7 +69,7 @@ def competing_lines(
                     "option": setting.option,
                     "value": statement.value,
                     "scope": " / ".join(str(block) for block in statement.scope if block != _EVERY_HOST),
-                    "wins": connection is not None and winner(statements, connection) == statement,
+                    "wins": any(winner(statements, connection) == statement for connection in connections),
                 }
             )
     return lines

@@ -246,3 +246,11 @@ def test_a_value_of_ours_that_wins_is_called_ours() -> None:
     found = statements_by_setting(disk, PLACE, [INTERVAL])[INTERVAL]
     error = beaten("sshd", INTERVAL, 15, 5, disk, disk, sshd_winner(found, Connection(user="a")))
     assert "a value that this collection has set in Match User a wins" in str(error)
+
+
+def test_a_line_below_two_blocks_wins_for_the_one_member_that_both_select() -> None:
+    files = MemoryFiles({MAIN: f"Match User b\n{INCLUDE}", DROP_IN: "Match Group a,b\nClientAliveInterval 5\n"})
+    found = statements_by_setting(files, PLACE, [INTERVAL])
+    members = {"a": ("a", ("a",)), "b": ("b", ("b",))}
+    (line,) = competing_lines(files, found, sshd_winner, Connection(), members)
+    assert line["wins"]
