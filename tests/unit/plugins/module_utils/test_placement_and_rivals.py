@@ -15,6 +15,7 @@ from ansible_collections.keepalive.hardening.plugins.module_utils._placement imp
     without_marks,
 )
 from ansible_collections.keepalive.hardening.plugins.module_utils._rivals import (
+    Members,
     Winner,
     beaten,
     competing_lines,
@@ -251,6 +252,6 @@ def test_a_value_of_ours_that_wins_is_called_ours() -> None:
 def test_a_line_below_two_blocks_wins_for_the_one_member_that_both_select() -> None:
     files = MemoryFiles({MAIN: f"Match User b\n{INCLUDE}", DROP_IN: "Match Group a,b\nClientAliveInterval 5\n"})
     found = statements_by_setting(files, PLACE, [INTERVAL])
-    members = {"a": ("a", ("a",)), "b": ("b", ("b",))}
+    members: Members = {"a": ("a", ("a",)), "b": ("b", ("b",))}
     (line,) = competing_lines(files, found, sshd_winner, Connection(), members)
     assert line["wins"]
