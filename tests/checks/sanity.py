@@ -31,6 +31,7 @@ subprocess.run([sys.executable, "-m", "pip", "install", *pinned], check=True)
 
 def installed_collection() -> Path:
     """Install the collection into a fresh folder, with the real path that ansible-test insists on."""
+    # It need not be there.
     shutil.rmtree(WORK / "ansible_collections", ignore_errors=True)
     environment = os.environ | {"ANSIBLE_COLLECTIONS_PATH": str(WORK)}
     install = [f"{BIN}/ansible-galaxy", "collection", "install", "--offline", "--force"]

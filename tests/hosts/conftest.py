@@ -31,6 +31,7 @@ def users() -> Iterator[None]:
 def installed(users: None) -> Iterator[Path]:
     """A copy of everything that tests may change."""
     copy = Path("/var/tmp/keepalive-tests")
+    # It need not be there.
     shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir(mode=0o700)
     for root in MANAGED:

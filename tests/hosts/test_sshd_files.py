@@ -9,8 +9,8 @@ import os
 import re
 import shutil
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -198,13 +198,15 @@ def immutable(path: str) -> Iterator[None]:
 @pytest.mark.parametrize("obstacle", [read_only, immutable])
 @pytest.mark.parametrize("path", ["/etc/ssh", "/etc/ssh/sshd_config.d", "/etc/ssh/sshd_config"])
 @pytest.mark.parametrize("state", ["present", "absent"])
-def test_one_file_that_cannot_be_written_stops_all(obstacle: object, path: str, state: str) -> None:
+def test_one_file_that_cannot_be_written_stops_all(
+    obstacle: Callable[[str], AbstractContextManager[None]], path: str, state: str
+) -> None:
     write(MAIN, RIVALS)
     write("/etc/ssh/sshd_config.d/50-cloud-init.conf", "ClientAliveInterval 20\n")
     if state == "absent":
         harden("sshd", client_alive_interval=60, exclusive=True, reload=False)
 
-    with obstacle(path):  # type: ignore[operator]
+    with obstacle(path):
         assert_refused("cannot (write|change) /etc/ssh", client_alive_interval=60, exclusive=True, state=state)
 
     harden("sshd", client_alive_interval=60, exclusive=True, state=state, reload=False)

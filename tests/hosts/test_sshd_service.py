@@ -153,6 +153,7 @@ def moved_away(folder: Path) -> Iterator[None]:
 
 def test_a_stopped_service_stays_stopped(tmp_path: Path) -> None:
     service.stop()
+    # It need not be there.
     shutil.rmtree("/run/sshd", ignore_errors=True)
     with moved_away(tmp_path):
         before = snapshot()

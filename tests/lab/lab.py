@@ -423,6 +423,7 @@ def down(with_images: bool) -> None:
     networks = run("podman", "network", "ls", "--quiet", f"--filter=label={LABEL}").split()
     if networks:
         run("podman", "network", "rm", *networks)
+    # It need not be there.
     shutil.rmtree(STATE, ignore_errors=True)
     if with_images and images():
         run("podman", "rmi", *images())
