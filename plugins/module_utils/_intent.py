@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The keepalive.hardening authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From an intent to the values of all three layers. Pure; the arithmetic is in docs/values.md."""
+"""From an intent to the values of all three layers, each with its reason. Pure; docs/values.md tells the arithmetic."""
 
 from __future__ import annotations
 
@@ -8,22 +8,30 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from ._errors import HardeningError
+from ._middleboxes import parse_idle_timeout
+from ._timeline import End, Kernel, doubles_interval, gives_up, retransmission_timeout, timeline
 from ._values import parse_whole_number
 
 WISHES = ("detect_within", "ride_out", "path_idle_timeout")
-_LONGEST_WISH = 86400
+# A week. linux_conntrack, the longest idle timeout there is a name for, is five days.
+_LONGEST_WISH = 604800
+# include/uapi/linux/sysctl.h has no bound, but proc_dou8vec_minmax() takes no more (net/ipv4/sysctl_net_ipv4.c).
+_MOST_RETRIES = 255
 # Silence on a path that nobody described lasts no longer than this.
 _LONGEST_SILENCE = 60
 # A client counts whole seconds and may give up this much too early.
 _EARLY = 1
 # Fewer unanswered probes than this are too few to judge a peer by, where there is a choice.
 _ENOUGH_PROBES = 3
-# Documentation/networking/ip-sysctl.rst: 15 retransmissions last at least 924.6 s, each further one 120 s.
-_RETRIES2 = 15
-_RETRIES2_SECONDS = 924
-_RETRY_SECONDS = 120
 # include/net/tcp.h, MAX_TCP_KEEPCNT
 _MOST_TCP_PROBES = 127
+
+_SITUATIONS = {
+    "idle": "is silent",
+    "in_flight": "has sent something",
+    "steady_output": "keeps sending",
+    "rekey_due": "is silent and has a time-based RekeyLimit that is due",
+}
 
 
 class Intent(NamedTuple):
@@ -44,6 +52,13 @@ class Probing(NamedTuple):
     count_max: int
 
 
+class Choice(NamedTuple):
+    """The value of an option, and why it has to be this one."""
+
+    value: bool | int
+    reason: str
+
+
 def parse_intent(options: dict[str, Any]) -> Intent:
     """The intent that the options state. Raises HardeningError for what is no number of seconds."""
     wishes = {}
@@ -52,17 +67,13 @@ def parse_intent(options: dict[str, Any]) -> Intent:
         if raw is None:
             continue
         try:
-            wishes[wish] = parse_whole_number(raw)
+            wishes[wish] = (parse_idle_timeout if wish == "path_idle_timeout" else parse_whole_number)(str(raw))
         except ValueError as problem:
             raise HardeningError(f"intent: {wish}: {problem}") from problem
-        if not 1 <= wishes[wish] <= _LONGEST_WISH:
-            raise HardeningError(f"intent: {wish}: {raw} is outside the range 1 to {_LONGEST_WISH}")
+        longest = int(retransmission_timeout(_MOST_RETRIES)[0]) if wish == "ride_out" else _LONGEST_WISH
+        if not 1 <= wishes[wish] <= longest:
+            raise HardeningError(f"intent: {wish}: {raw} is outside the range 1 to {longest}")
     return Intent(**wishes)
-
-
-def doubles_interval(sshd: tuple[int, int]) -> bool:
-    """Whether this sshd probes at every second interval only (OpenSSH commits d478cdc7a and 9d7193a83)."""
-    return (9, 2) <= sshd <= (9, 4)
 
 
 def probing(intent: Intent, doubled: bool) -> Probing:
@@ -104,31 +115,113 @@ def probing(intent: Intent, doubled: bool) -> Probing:
     )
 
 
-def layer_values(intent: Intent, sshd: tuple[int, int]) -> dict[str, dict[str, Any]]:
-    """Layer to options, for a host whose sshd has this version; (0, 0) where it has none."""
-    server, client = probing(intent, doubles_interval(sshd)), probing(intent, doubled=False)
-    silence = client.interval * client.count_max
-    between = ceil(silence / min(client.count_max, _MOST_TCP_PROBES))
-    kernel = {
-        # What SSH does not probe, such as a forwarded socket, is probed alike.
-        "tcp_keepalive_time": str(client.interval),
-        "tcp_keepalive_intvl": str(between),
-        "tcp_keepalive_probes": str(ceil(silence / between)),
-    }
-    if intent.ride_out and intent.ride_out > _RETRIES2_SECONDS:
-        # Unacknowledged data would end the connection sooner.
-        retries = _RETRIES2 + ceil((intent.ride_out - _RETRIES2_SECONDS) / _RETRY_SECONDS)
-        kernel["tcp_retries2"] = str(min(retries, 255))
+def layer_choices(intent: Intent, sshd: tuple[int, int]) -> dict[str, dict[str, Choice]]:
+    """
+    Layer to option to choice, for a host whose sshd has this version.
+
+    Raises HardeningError that names the wishes which contradict each other.
+    """
+    doubled = doubles_interval(sshd)
+    server, client = probing(intent, doubled), probing(intent, doubled=False)
     return {
         "sshd": {
-            "client_alive_interval": str(server.interval),
-            "client_alive_count_max": str(server.count_max),
-            "tcp_keepalive": True,
+            "client_alive_interval": _interval(intent, server, doubled),
+            "client_alive_count_max": _count(intent, server, doubled),
+            "tcp_keepalive": Choice(True, "notices a dead peer where sshd itself does not probe"),
         },
         "ssh": {
-            "server_alive_interval": str(client.interval),
-            "server_alive_count_max": str(client.count_max),
-            "tcp_keepalive": True,
+            "server_alive_interval": _interval(intent, client, doubled=False),
+            "server_alive_count_max": _count(intent, client, doubled=False),
+            "tcp_keepalive": Choice(True, "notices a dead peer where ssh itself does not probe"),
         },
-        "sysctl": kernel,
+        "sysctl": _kernel_choices(intent, client),
     }
+
+
+def plan(intent: Intent, sshd: tuple[int, int]) -> dict[str, Any]:
+    """
+    The values of all three layers with their reasons, and what a connection with them will do.
+
+    Raises HardeningError that names the wishes which contradict each other.
+    """
+    choices = layer_choices(intent, sshd)
+    server, client = ends(choices, sshd)
+    return {
+        **{layer: {option: choice.value for option, choice in chosen.items()} for layer, chosen in choices.items()},
+        "reasons": {
+            layer: {option: choice.reason for option, choice in chosen.items()} for layer, chosen in choices.items()
+        },
+        "timeline": {"server": timeline(server), "client": timeline(client)},
+        "exceptions": [*_exceptions(intent, server), *_exceptions(intent, client)],
+    }
+
+
+def ends(choices: dict[str, dict[str, Choice]], sshd: tuple[int, int]) -> tuple[End, End]:
+    """The server's and the client's end of a connection with these values, both with the same kernel values."""
+    kernel = Kernel(**{option: choice.value for option, choice in choices["sysctl"].items()})
+    server, client = (
+        Probing(*(choices[layer][option].value for option in options))
+        for layer, options in (
+            ("sshd", ("client_alive_interval", "client_alive_count_max")),
+            ("ssh", ("server_alive_interval", "server_alive_count_max")),
+        )
+    )
+    return End("server", *server, version=sshd, kernel=kernel), End("client", *client, kernel=kernel)
+
+
+def _interval(intent: Intent, chosen: Probing, doubled: bool) -> Choice:
+    period = chosen.interval * (2 if doubled else 1)
+    reason = f"a silent session sends something every {period} s"
+    if doubled:
+        reason += ", since sshd 9.2 to 9.4 probes at every second interval only"
+    if intent.path_idle_timeout:
+        reason += f"; the path forgets it after {intent.path_idle_timeout} s"
+    return Choice(chosen.interval, reason)
+
+
+def _count(intent: Intent, chosen: Probing, doubled: bool) -> Choice:
+    period = chosen.interval * (2 if doubled else 1)
+    reason = f"a dead peer is given up {period * (chosen.count_max + 1)} s after its last sign of life"
+    if intent.detect_within:
+        reason += f", within {intent.detect_within} s"
+    if intent.ride_out:
+        reason += (
+            f"; {period * chosen.count_max} s of silence end no session, an outage of {intent.ride_out} s included"
+        )
+    return Choice(chosen.count_max, reason)
+
+
+def _kernel_choices(intent: Intent, client: Probing) -> dict[str, Choice]:
+    silence = client.interval * client.count_max
+    between = ceil(silence / min(client.count_max, _MOST_TCP_PROBES))
+    probes = ceil(silence / between)
+    choices = {
+        "tcp_keepalive_time": Choice(
+            client.interval, f"where SSH does not probe, the kernel does after {client.interval} s of silence"
+        ),
+        "tcp_keepalive_intvl": Choice(between, f"and then every {between} s"),
+        "tcp_keepalive_probes": Choice(probes, f"and gives a peer up that was silent for {between * probes} s more"),
+    }
+    retries = Kernel().tcp_retries2
+    # Unacknowledged data would end the connection sooner.
+    while intent.ride_out and retransmission_timeout(retries)[0] < intent.ride_out:
+        retries += 1
+    if retries != Kernel().tcp_retries2:
+        lasts = f"{retransmission_timeout(retries)[0]:.0f}"
+        choices["tcp_retries2"] = Choice(
+            retries, f"what was sent before or in an outage is retried for {lasts} s, longer than {intent.ride_out} s"
+        )
+    return choices
+
+
+def _exceptions(intent: Intent, end: End) -> list[str]:
+    """When a dead peer is not noticed within the time that was asked for."""
+    sentences = []
+    for situation in timeline(end)["gives_up"]:
+        window = gives_up(end, situation)
+        if intent.detect_within and (window is None or window.latest > intent.detect_within):
+            sentences.append(
+                f"a {end.side} that {_SITUATIONS[situation]} notices a dead peer after "
+                + (f"up to {window.latest:.0f} s ({window.layer})" if window else "no time at all")
+            )
+    return sentences

@@ -15,9 +15,11 @@ from . import _ssh_layer, _sshd_layer, _sysctl_layer
 from ._changes import FileChange, sweep
 from ._command import Result, Run
 from ._errors import HardeningError
-from ._intent import WISHES, layer_values, parse_intent
+from ._intent import WISHES, parse_intent
+from ._intent import plan as plan_intent
 from ._openssh import find, version
 from ._options import OPTIONS
+from ._timeline import NEWEST
 from ._transaction import Plan, carry_out, exclusive_run
 
 #: Where a killed run may have left something behind.
@@ -48,11 +50,14 @@ def run_layers() -> None:
         supports_check_mode=True,
     )
     try:
-        chosen, skipped = _choose(_with_intent(module))
+        intended = _intended(module)
+        chosen, skipped = _choose(_with_intent(module.params, intended))
         plans = _harden(module, chosen)
     except (HardeningError, OSError) as problem:
         module.fail_json(msg=_printable(str(problem)))
     extra = {key: value for plan in plans for key, value in plan.extra.items()}
+    if intended:
+        extra["plan"] = intended
     module.exit_json(
         before={plan.layer: plan.before for plan in plans},
         effective={plan.layer: plan.effective for plan in plans},
@@ -87,19 +92,26 @@ def _choose(params: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], list[str
     return chosen, skipped
 
 
-def _with_intent(module: AnsibleModule) -> dict[str, Any]:
-    """The module's options, with the values of the intent wherever a layer's options do not say otherwise."""
-    params: dict[str, Any] = module.params
-    if params["intent"] is None:
-        return params
+def _intended(module: AnsibleModule) -> dict[str, Any]:
+    """What the intent comes to on this host; nothing where none is given."""
+    intent = module.params["intent"]
+    if intent is None:
+        return {}
     sshd = find("sshd")
-    values = layer_values(parse_intent(params["intent"]), version(_runner(module), sshd) if sshd else (0, 0))
+    return plan_intent(parse_intent(intent), version(_runner(module), sshd) if sshd else NEWEST)
+
+
+def _with_intent(params: dict[str, Any], intended: dict[str, Any]) -> dict[str, Any]:
+    """The module's options, with the values of the intent wherever a layer's options do not say otherwise."""
+    if not intended:
+        return params
     merged = dict(params)
     for name, options in OPTIONS.items():
         given = params[name] or {option: spec.get("default") for option, spec in options.items()}
         # Values for a Match block are the user's alone.
         if given["state"] == "present" and not given.get("match"):
-            given = {**given, **{option: value for option, value in values[name].items() if given[option] is None}}
+            values = {option: value for option, value in intended[name].items() if given[option] is None}
+            given = {**given, **{option: value if value is True else str(value) for option, value in values.items()}}
         merged[name] = given
     return merged
 

@@ -28,13 +28,17 @@ options:
       detect_within:
         description:
           - A dead peer is noticed at the latest after this time.
-          - While data is in flight, or sshd 9.2 and later keeps sending, C(tcp_retries2) decides instead.
+          - While sshd 9.2 and later keeps sending, C(tcp_retries2) decides instead; RV(plan) lists such exceptions.
         type: str
       ride_out:
         description: An outage up to this long ends no session.
         type: str
       path_idle_timeout:
-        description: The smallest idle timeout of a NAT, firewall or load balancer on the way.
+        description:
+          - The smallest idle timeout of a NAT, firewall or load balancer on the way, in seconds.
+          - Known ones also by name, as they come. V(aws_nat_gateway), V(aws_nlb) and V(aws_security_group) (350),
+            V(azure_load_balancer) and V(azure_nat_gateway) (240), V(gcp_vpc) (600), V(gcp_cloud_nat) (1200),
+            V(rfc5382_nat) (7440), V(linux_conntrack) (432000).
         type: str
   layers:
     description:
@@ -233,6 +237,9 @@ seealso:
   - module: keepalive.hardening.sshd_config
   - module: keepalive.hardening.ssh_config
   - module: keepalive.hardening.sysctl
+  - module: keepalive.hardening.keepalive_info
+  - plugin: keepalive.hardening.plan
+    plugin_type: filter
 """
 
 EXAMPLES = r"""
@@ -328,6 +335,13 @@ next_boot:
   returned: success
   type: dict
   sample: {tcp_keepalive_time: 120}
+plan:
+  description:
+    - What the intent comes to on this host. The values by layer, in C(sshd), C(ssh) and C(sysctl), their C(reasons), the
+      predicted C(timeline) of each end, as in RV(keepalive.hardening.keepalive_info#module:timeline), and the
+      C(exceptions), in which a dead peer is noticed later than asked for.
+  returned: when O(intent) is given
+  type: dict
 skipped_layers:
   description: Layers that were given and that the host does not have.
   returned: success

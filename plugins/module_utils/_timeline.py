@@ -1,0 +1,170 @@
+# SPDX-FileCopyrightText: The keepalive.hardening authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""
+When the ends of an SSH connection probe, keep the path open, and give up once it is cut. Pure.
+
+All times are seconds. The rules were measured on OpenSSH 8.4, 9.2, 10.0 and 10.6; molecule/partition measures
+them again, and docs/how-keepalive-works.md explains them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+#: Stands for the version of an OpenSSH that is not known.
+NEWEST = (99, 0)
+
+#: What goes on when the path is cut. Nothing is sent:
+IDLE = "idle"
+#: This end has sent something that is not acknowledged yet.
+IN_FLIGHT = "in_flight"
+#: This end keeps sending, more often than it would probe, such as top or tail -f on a server.
+STEADY_OUTPUT = "steady_output"
+#: A time-based RekeyLimit has fallen due on a silent connection.
+REKEY_DUE = "rekey_due"
+
+# A client counts whole seconds and may give up this much too early.
+_CLIENT_EARLY = 1
+# net/ipv4/tcp_timer.c, tcp_model_timeout(): the timeouts double from TCP_RTO_MIN up to TCP_RTO_MAX.
+_RTO_MIN = 0.2
+_RTO_MAX = 120
+_DOUBLINGS = 9
+# What a path with a round trip of a second adds to it: its first timeouts are longer than TCP_RTO_MIN.
+_SLOW_START = 3
+
+
+class Kernel(NamedTuple):
+    """The TCP settings of one end's kernel (net.ipv4.*), by default Linux' own (net/ipv4/tcp_ipv4.c)."""
+
+    tcp_keepalive_time: int = 7200
+    tcp_keepalive_intvl: int = 75
+    tcp_keepalive_probes: int = 9
+    tcp_retries2: int = 15
+
+
+class End(NamedTuple):
+    """What one end of a connection is set to."""
+
+    #: server or client
+    side: str
+    #: ClientAliveInterval or ServerAliveInterval; 0 never probes.
+    interval: int
+    #: ClientAliveCountMax or ServerAliveCountMax
+    count_max: int
+    version: tuple[int, int] = NEWEST
+    tcp_keepalive: bool = True
+    kernel: Kernel = Kernel()
+
+
+class Window(NamedTuple):
+    """When an end gives up, counted from the moment at which the path was cut."""
+
+    earliest: float
+    latest: float
+    #: Which layer decides: ssh, tcp_keepalive or tcp_retries2.
+    layer: str
+
+
+def doubles_interval(sshd: tuple[int, int]) -> bool:
+    """Whether this sshd probes at every second interval only (OpenSSH commits d478cdc7a and 9d7193a83)."""
+    return (9, 2) <= sshd <= (9, 4)
+
+
+def probe_period(end: End) -> int | None:
+    """Silence after which SSH sends its first probe, and the next ones from then on; None for never."""
+    if not end.interval:
+        return None
+    return end.interval * (2 if end.side == "server" and doubles_interval(end.version) else 1)
+
+
+def refresh_period(end: End) -> int | None:
+    """How often this end makes a healthy silent connection send something, by whichever layer; None for never."""
+    kernel = end.kernel.tcp_keepalive_time if end.tcp_keepalive else None
+    return min(filter(None, (probe_period(end), kernel)), default=None)
+
+
+def ends_healthy_after(end: End) -> int | None:
+    """Silence after which a healthy connection is ended: a count of 0 does not wait for an answer; None for never."""
+    waits = end.count_max > 0 or (end.side == "server" and end.version >= (8, 2))
+    return None if waits else probe_period(end)
+
+
+def login_patience(end: End) -> int | None:
+    """How long a client waits for the server's next word while logging in, such as on a push; None for ever."""
+    return end.interval * end.count_max if end.side == "client" and end.interval else None
+
+
+def retransmission_timeout(retries2: int) -> tuple[float, float]:
+    """
+    How long unacknowledged data is retried, at least and at most.
+
+    The kernel gives up at the first timeout that ends behind the least; the timeouts double
+    up to TCP_RTO_MAX. Holds for round trips of up to a second.
+    """
+    doubled = ((2 << min(retries2, _DOUBLINGS)) - 1) * _RTO_MIN
+    least = round(doubled + max(0, retries2 - _DOUBLINGS) * _RTO_MAX, 1)
+    return least, round(least + min(least, _RTO_MAX) + _SLOW_START, 1)
+
+
+def gives_up(end: End, situation: str = IDLE) -> Window | None:
+    """When this end gives up a connection whose path is cut in silence; None for never."""
+    period = None if _stops_probing(end, situation) else probe_period(end)
+    patience = None if period is None or _never_counts(end) else period * end.count_max
+    early = _CLIENT_EARLY if end.side == "client" else 0
+    retried, retried_most = retransmission_timeout(end.kernel.tcp_retries2)
+    if situation in (IN_FLIGHT, STEADY_OUTPUT):
+        tcp = Window(retried, retried_most, "tcp_retries2")
+        if period is None or patience is None:
+            return tcp
+        return _sooner(Window(max(0, patience - early), period + patience, "ssh"), tcp)
+
+    kernel = end.kernel
+    probing = kernel.tcp_keepalive_intvl * kernel.tcp_keepalive_probes
+    idle = kernel.tcp_keepalive_time + probing
+    if period is None:
+        return Window(probing, idle, "tcp_keepalive") if end.tcp_keepalive else None
+    # An SSH probe is data in flight itself: from then on the kernel retries it, and no longer sends its own probes.
+    earliest = min(retried, retried_most if patience is None else patience - early)
+    latest = retried_most if patience is None else min(retried_most, patience)
+    layer = "ssh" if patience is not None and patience <= retried_most else "tcp_retries2"
+    if end.tcp_keepalive and probing < period:
+        # The kernel's probes fit in between, unless the cut comes shortly before SSH's.
+        earliest = min(earliest, probing)
+        layer = "tcp_keepalive" if idle < period else layer
+        period = min(period, idle)
+    return Window(max(0, earliest), period + latest, layer)
+
+
+def timeline(end: End) -> dict[str, Any]:
+    """All of the above as the modules and filters return it: plain data, None for never."""
+    situations = [IDLE, IN_FLIGHT, STEADY_OUTPUT]
+    if end.side == "server" and end.version < (8, 7):
+        situations.append(REKEY_DUE)
+    windows = {situation: gives_up(end, situation) for situation in situations}
+    result: dict[str, Any] = {
+        "probes_every": probe_period(end),
+        "refreshes_path_every": refresh_period(end),
+        "gives_up": {name: window and window._asdict() for name, window in windows.items()},
+        "ends_healthy_after": ends_healthy_after(end),
+    }
+    if end.side == "client":
+        result["login_may_wait"] = login_patience(end)
+    return result
+
+
+def _sooner(one: Window, other: Window) -> Window:
+    """When the first of two reasons ends the connection."""
+    layer = one.layer if one.latest <= other.latest else other.layer
+    return Window(min(one.earliest, other.earliest), min(one.latest, other.latest), layer)
+
+
+def _never_counts(end: End) -> bool:
+    """Whether unanswered probes never end a session: sshd's reading of a count of 0, from 8.2."""
+    return end.count_max == 0 and end.side == "server" and end.version >= (8, 2)
+
+
+def _stops_probing(end: End, situation: str) -> bool:
+    """Bugs that silence sshd: by its own output from 9.2, by a RekeyLimit that is due before 8.7."""
+    if end.side != "server":
+        return False
+    return (situation == STEADY_OUTPUT and end.version >= (9, 2)) or (situation == REKEY_DUE and end.version < (8, 7))
