@@ -47,7 +47,7 @@ def members_of_groups() -> dict[str, tuple[str, tuple[str, ...]]]:
             None,
         )
         if member:
-            members[group.gr_name] = (member.pw_name, _group_names(member))
+            members[group.gr_name] = (member.pw_name, group_names(member))
     return members
 
 
@@ -56,7 +56,7 @@ def _from_entry(entry: pwd.struct_passwd) -> Account:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
 
 
-def _group_names(entry: pwd.struct_passwd) -> tuple[str, ...]:
+def group_names(entry: pwd.struct_passwd) -> tuple[str, ...]:
     names = {group.gr_gid: group.gr_name for group in grp.getgrall()}
     gids = os.getgrouplist(entry.pw_name, entry.pw_gid)
     return tuple(names[gid] for gid in gids if gid in names)

@@ -8,14 +8,22 @@ from ._values import parse_whole_number
 
 #: Name to the seconds of silence after which it forgets a TCP connection, as it comes.
 IDLE_TIMEOUTS = {
+    "aws_gateway_lb": 350,
     "aws_nat_gateway": 350,
+    "aws_network_firewall": 350,
     "aws_nlb": 350,
     "aws_security_group": 350,
     "azure_load_balancer": 240,
     "azure_nat_gateway": 240,
+    "cisco_asa": 3600,
+    "fortigate": 3600,
     "gcp_cloud_nat": 1200,
     "gcp_vpc": 600,
+    "juniper_srx": 1800,
     "linux_conntrack": 432000,
+    "oci_nlb": 360,
+    "openwrt": 7440,
+    "palo_alto": 3600,
     "rfc5382_nat": 7440,
 }
 

@@ -17,8 +17,10 @@ from ._command import Result, Run
 from ._errors import HardeningError
 from ._intent import WISHES, parse_intent
 from ._intent import plan as plan_intent
+from ._observation import observe
 from ._openssh import find, version
 from ._options import OPTIONS
+from ._report import report
 from ._timeline import NEWEST
 from ._transaction import Plan, carry_out, exclusive_run
 
@@ -65,6 +67,36 @@ def run_layers() -> None:
         **{"reloaded": False, **extra},
         **_result(plans),
     )
+
+
+def run_info() -> None:
+    """The whole of the module that reads all layers."""
+    module = AnsibleModule(
+        argument_spec={
+            "layers": {"type": "list", "elements": "str", "choices": list(LAYERS)},
+            "users": {"type": "list", "elements": "str", "default": []},
+            "ansible_ssh_args": {"type": "list", "elements": "str", "default": []},
+            "path_idle_timeout": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        layers = _present(params["layers"])
+        path = parse_intent({"path_idle_timeout": params["path_idle_timeout"]}).path_idle_timeout
+        facts = observe(layers, params["users"], params["ansible_ssh_args"], path, _runner(module))
+    except (HardeningError, OSError) as problem:
+        module.fail_json(msg=_printable(str(problem)))
+    module.exit_json(changed=False, **_all_printable(report(facts)))
+
+
+def _present(named: list[str] | None) -> list[str]:
+    """The layers to look at. Raises HardeningError for one that is named and missing."""
+    present = [name for name, layer in LAYERS.items() if layer.present()]
+    missing = [name for name in named or [] if name not in present]
+    if missing:
+        raise HardeningError(f"layers names {', '.join(missing)}, but this host has no such layer")
+    return present if named is None else named
 
 
 def _choose(params: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -176,6 +208,15 @@ def _diff(change: FileChange) -> dict[str, str]:
         "before": _printable(change.before or ""),
         "after": _printable(change.after or ""),
     }
+
+
+def _all_printable(value: Any) -> Any:
+    """As _printable, for every text in a result."""
+    if isinstance(value, dict):
+        return {_printable(key): _all_printable(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_all_printable(inner) for inner in value]
+    return _printable(value)
 
 
 def _printable(value: Any) -> Any:

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from typing import Any, Optional
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any, NamedTuple, Optional
 
 from . import _managed
 from ._errors import HardeningError
@@ -54,25 +54,50 @@ def without_rivals(files: Overlay, place: Place, settings: Iterable[Setting], pa
     return Overlay(files.base, {**files.texts, **texts})
 
 
+class Judged(NamedTuple):
+    """A line that sets an option, and what becomes of it."""
+
+    setting: Setting
+    statement: Statement
+    #: Whether it decides for any connection that it could apply to.
+    wins: bool
+    #: The line that decides for the first of them.
+    winner: Statement | None
+
+
+def judged(
+    found: dict[Setting, list[Statement]], winner: Winner, base: Connection, members: Members
+) -> Iterator[Judged]:
+    """Every line, with its fate."""
+    for setting, statements in found.items():
+        for statement in statements:
+            connections = example_connections(statement.scope, base, members)
+            winners = [winner(statements, connection) for connection in connections]
+            yield Judged(setting, statement, statement in winners, winners[0] if winners else None)
+
+
+def scope_text(statement: Statement) -> str:
+    """The blocks that a line depends on; nothing for a line that is for everybody."""
+    return " / ".join(str(block) for block in statement.scope if block != _EVERY_HOST)
+
+
 def competing_lines(
     files: Files, found: dict[Setting, list[Statement]], winner: Winner, base: Connection, members: Members
 ) -> list[dict[str, Any]]:
     """The results' ``competing``: every line of another's that sets a managed option, and whether it wins."""
-    lines = []
-    for setting, statements in found.items():
-        for statement in others(files, statements):
-            connections = example_connections(statement.scope, base, members)
-            lines.append(
-                {
-                    "path": statement.path,
-                    "line": statement.line.number,
-                    "option": setting.option,
-                    "value": statement.value,
-                    "scope": " / ".join(str(block) for block in statement.scope if block != _EVERY_HOST),
-                    "wins": any(winner(statements, connection) == statement for connection in connections),
-                }
-            )
-    return lines
+    foreign = set(others(files, (statement for statements in found.values() for statement in statements)))
+    return [
+        {
+            "path": statement.path,
+            "line": statement.line.number,
+            "option": setting.option,
+            "value": statement.value,
+            "scope": scope_text(statement),
+            "wins": wins,
+        }
+        for setting, statement, wins, _winner in judged(found, winner, base, members)
+        if statement in foreign
+    ]
 
 
 def stated(setting: Setting, statement: Statement) -> Value | None:

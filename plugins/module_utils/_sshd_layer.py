@@ -58,8 +58,8 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
     settings = list(wanted) if wanted else list(SSHD)
     found = statements_by_setting(candidate, place, SSHD)
 
-    members = members_of_groups() if _mentions_groups(found, match) else {}
-    base = Connection(local_port=_port(disk, place))
+    members = members_of_groups() if mentions_groups(found, match) else {}
+    base = Connection(local_port=first_port(disk, place))
     scope = (Block("match", tuple(split_arguments(match))),) if match else ()
     connections = example_connections(scope, base, members)
     if not connections:
@@ -148,12 +148,13 @@ def _check_request(wanted: dict[Setting, Value], absent: bool, match: str, exclu
         raise HardeningError("sshd: exclusive speaks for everybody and cannot be limited by match")
 
 
-def _mentions_groups(found: dict[Setting, Any], match: str) -> bool:
+def mentions_groups(found: dict[Setting, Any], match: str = "") -> bool:
+    """Whether any line depends on its user's groups, which take some time to look up."""
     scopes = [str(block) for statements in found.values() for statement in statements for block in statement.scope]
     return any("group" in scope.lower() for scope in [*scopes, match])
 
 
-def _port(disk: Disk, place: Place) -> int:
+def first_port(disk: Disk, place: Place) -> int:
     """The first port that sshd is told to listen on, for Match LocalPort."""
     ports = (line.value for line in walk(disk, place, frozenset(["port"])) if line.line.keyword == "port")
     return next((int(port) for port in ports if port.isdigit()), 22)
@@ -250,13 +251,19 @@ def _unread(dump: dict[str, str], paths: Iterable[str]) -> list[str]:
     return sorted(path for path in paths if loaded and os.path.exists(path) and os.stat(path).st_ctime_ns > loaded)
 
 
-def _warnings(dump: dict[str, str], disk: Disk, place: Place) -> list[str]:
-    """What a run that does not reload has to say: a value may have stood in a line that is gone now."""
+def unread_files(dump: dict[str, str], disk: Disk, place: Place) -> list[str]:
+    """What a running sshd has not read since it changed; a value may have stood in a line that is gone now."""
     files = included_paths(disk, place)
     directories = {posixpath.dirname(path) for path in [*files[1:], *drop_in_paths(disk, place)]}
     directories.discard(posixpath.dirname(place.main))
     unread = _unread(dump, [*files, *directories])
-    if not unread or not _service.find_daemons(place.main, DEFAULT_PATH):
+    return unread if unread and _service.find_daemons(place.main, DEFAULT_PATH) else []
+
+
+def _warnings(dump: dict[str, str], disk: Disk, place: Place) -> list[str]:
+    """What a run that does not reload has to say."""
+    unread = unread_files(dump, disk, place)
+    if not unread:
         return []
     return [
         f"sshd: {', '.join(unread)} changed after sshd has read it, in lines that are not ours to make effective. "

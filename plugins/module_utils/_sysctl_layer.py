@@ -23,19 +23,13 @@ from ._sysctl_placement import (
     sysctl_candidate,
 )
 from ._sysctl_text import BOOT_DIRECTORIES, PROCPS_DIRECTORIES, Assignment, normalize, reading_order, winner
+from ._timeline import Kernel
 from ._transaction import Plan, Step
 
 # Nothing that a distribution ships sorts behind it.
 DEFAULT_PATH = "/etc/sysctl.d/zz-keepalive.conf"
 _PROC = "/proc/sys"
 _SYSCTL_CONF = "/etc/sysctl.conf"
-# net/ipv4/tcp_ipv4.c, tcp_sk_init(): what a new network namespace starts with.
-_KERNEL_DEFAULTS = {
-    "tcp_keepalive_time": 7200,
-    "tcp_keepalive_intvl": 75,
-    "tcp_keepalive_probes": 9,
-    "tcp_retries2": 15,
-}
 # Measured on Linux 6.18.
 _KERNEL_LARGEST = {
     "tcp_keepalive_time": 8589934,
@@ -115,7 +109,7 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
     path = options["path"] or DEFAULT_PATH
     if persist and posixpath.dirname(path) == "/run/sysctl.d":
         raise HardeningError(f"sysctl: path: {path} does not outlive a boot; choose one in /etc/sysctl.d")
-    disk, real, orders = _Disk(), os.path.realpath(path), _orders(path)
+    disk, real, orders = SysctlDisk(), os.path.realpath(path), reading_orders(path)
     settings = list(wanted) or list(read_entries(disk.read(real) or ""))
     candidate = Overlay(disk, {})
     if persist:
@@ -124,8 +118,8 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
         require_winner(setting, value, candidate, disk, orders, path)
 
     after_boot = readings(candidate, orders)["the next boot"]
-    boot = {setting.option: _boot_value(setting, after_boot) for setting in settings}
-    live = {setting.option: _live_value(setting) for setting in settings}
+    boot = {setting.option: boot_value(setting, after_boot) for setting in settings}
+    live = {setting.option: live_value(setting) for setting in settings}
     wished = {setting: boot[setting.option] for setting in settings} if absent else wanted
     # Where another file says what the kernel would refuse, or must not get, the running value stays.
     target = {
@@ -134,7 +128,7 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
         if isinstance(value, int) and 1 <= value <= _KERNEL_LARGEST[setting.option]
     }
     boot_before = readings(disk, orders)["the next boot"]
-    before = live if runtime else {setting.option: _boot_value(setting, boot_before) for setting in settings}
+    before = live if runtime else {setting.option: boot_value(setting, boot_before) for setting in settings}
     effective = {**live, **target} if runtime else boot
     steps: list[Step] = [*file_changes(disk, candidate.texts)]
     kernel = [
@@ -149,20 +143,20 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
         # What absent takes back in the kernel, it knows from the file; so that goes last, should the run be killed.
         steps=[*kernel, *steps] if absent else [*steps, *kernel],
         competing=competing_lines(settings, candidate, orders),
-        read_back=lambda: {s.option: _live_value(s) for s in settings} if runtime else boot,
+        read_back=lambda: {s.option: live_value(s) for s in settings} if runtime else boot,
         live_diff=[change.diff for change in kernel],
         extra={"next_boot": boot},
     )
 
 
-class _Disk(Disk):
+class SysctlDisk(Disk):
     """The files as sysctl reads them: a link to /dev/null masks another file, and a directory is no file."""
 
     def read(self, path: str) -> str | None:
         return "" if path == os.devnull or os.path.isdir(path) else super().read(path)
 
 
-def _orders(path: str) -> Orders:
+def reading_orders(path: str) -> Orders:
     """The files that set kernel values, links resolved; ``path`` counts as there, whether it is yet or not."""
     names = {}
     for directory in BOOT_DIRECTORIES:
@@ -177,11 +171,12 @@ def _orders(path: str) -> Orders:
     return {reader: list(map(os.path.realpath, order)) for reader, order in orders.items()}
 
 
-def _boot_value(setting: Setting, read: list[Assignment]) -> Any:
+def boot_value(setting: Setting, read: list[Assignment]) -> Any:
     """What the next boot sets: a number, or the text of a line that is none; without a line the kernel's default."""
     line = winner(read, normalize(setting.directive))
     if line is None or line.value is None:
-        return _KERNEL_DEFAULTS[setting.option]
+        # What a new network namespace starts with.
+        return getattr(Kernel(), setting.option)
     try:
         # The kernel reads 010 as eight and 0x10 as sixteen.
         return int(line.value, 0) if not line.value.startswith("0") or "x" in line.value else int(line.value, 8)
@@ -189,7 +184,7 @@ def _boot_value(setting: Setting, read: list[Assignment]) -> Any:
         return line.value
 
 
-def _live_value(setting: Setting) -> int:
+def live_value(setting: Setting) -> int:
     path = posixpath.join(_PROC, normalize(setting.directive))
     try:
         with open(path, encoding="ascii") as stream:

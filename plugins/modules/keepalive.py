@@ -36,9 +36,11 @@ options:
       path_idle_timeout:
         description:
           - The smallest idle timeout of a NAT, firewall or load balancer on the way, in seconds.
-          - Known ones also by name, as they come. V(aws_nat_gateway), V(aws_nlb) and V(aws_security_group) (350),
-            V(azure_load_balancer) and V(azure_nat_gateway) (240), V(gcp_vpc) (600), V(gcp_cloud_nat) (1200),
-            V(rfc5382_nat) (7440), V(linux_conntrack) (432000).
+          - Known ones also by name, with the timeout that they come with. V(azure_load_balancer),
+            V(azure_nat_gateway) (240 s); V(aws_gateway_lb), V(aws_nat_gateway), V(aws_network_firewall), V(aws_nlb),
+            V(aws_security_group) (350 s); V(oci_nlb) (360 s); V(gcp_vpc) (600 s); V(gcp_cloud_nat) (1200 s);
+            V(juniper_srx) (1800 s); V(cisco_asa), V(fortigate), V(palo_alto) (3600 s); V(openwrt), V(rfc5382_nat)
+            (7440 s); V(linux_conntrack) (432000 s).
         type: str
   layers:
     description:

@@ -1,0 +1,311 @@
+# SPDX-FileCopyrightText: The keepalive.hardening authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with a host's settings, what that does to its users, and what to do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ._facts import Facts, Line, OpenSSH, Origin
+from ._settings import SYSCTL
+from ._timeline import (
+    IDLE,
+    REKEY_DUE,
+    STEADY_OUTPUT,
+    End,
+    Kernel,
+    doubles_interval,
+    ends_healthy_after,
+    gives_up,
+    login_patience,
+    probe_period,
+    refresh_period,
+)
+from ._values import parse_channel_timeouts
+
+#: Sessions break or hang.
+ERROR = "error"
+#: They do where something else comes on top.
+WARNING = "warning"
+#: Good to know.
+INFO = "info"
+SEVERITIES = (ERROR, WARNING, INFO)
+
+# How long Duo's push waits for an answer (uit.stanford.edu/service/authentication/twostep/push).
+_PUSH_SECONDS = 60
+# From here on an interval is not meant to notice dead peers; the baselines' idle timeouts begin with it.
+_IDLE_TIMEOUT_SECONDS = 300
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong."""
+
+    id: str
+    severity: str
+    #: sshd, ssh, sysctl or ansible.
+    layer: str
+    #: What happens to the user.
+    what: str
+    #: What to do about it.
+    do: str
+    origin: Origin | None = None
+    #: Whose configuration it is; "" is everybody's.
+    user: str = ""
+
+
+def findings(facts: Facts) -> list[Finding]:
+    """Everything that is wrong, the worst first."""
+    found = [
+        *_server(facts),
+        *_clients(facts),
+        *_ends_together(facts),
+        *_kernel(facts),
+        *_ansible(facts),
+    ]
+    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def _server(facts: Facts) -> Iterator[Finding]:
+    server, end = facts.server, facts.server_end
+    if not server or not end:
+        return
+    openssh = server.openssh
+    yield from _either_end("sshd", "client_alive", end, openssh, facts.path_idle_timeout)
+    if end.interval and doubles_interval(end.version):
+        yield Finding(
+            "doubled-interval",
+            INFO,
+            "sshd",
+            f"sshd 9.2 to 9.4 probes at every second interval only: every {probe_period(end)} s, not every "
+            f"{end.interval} s, and gives a dead client up after {_latest(end)}",
+            "choose the interval so that its double is safe, as an intent does, or install OpenSSH 9.5 or later",
+            openssh.origins.get("client_alive_interval"),
+        )
+    if end.interval and gives_up(end, STEADY_OUTPUT) != gives_up(end, "in_flight"):
+        yield Finding(
+            "output-silences-probes",
+            INFO,
+            "sshd",
+            "while a session keeps printing, as top does, sshd 9.2 and later does not probe: a client that vanished "
+            f"is noticed after {_latest(end, STEADY_OUTPUT)}",
+            "nothing, if such sessions may linger; a lower tcp_retries2 ends them sooner, with every other connection",
+        )
+    if server.rekey_seconds and end.interval and end.version < (8, 7):
+        yield Finding(
+            "rekey-silences-probes",
+            WARNING,
+            "sshd",
+            f"after the {server.rekey_seconds} s of RekeyLimit a silent session is not probed any more: a client that "
+            f"vanished is noticed after {_latest(end, REKEY_DUE)}",
+            "take the time out of RekeyLimit, or install OpenSSH 8.7 or later",
+        )
+    if server.unread:
+        yield Finding(
+            "sshd-not-reloaded",
+            WARNING,
+            "sshd",
+            f"new sessions may get older values: {', '.join(server.unread)} changed after sshd has read it",
+            "reload sshd, if what changed is meant to be in effect",
+        )
+    for chroot in server.chroots:
+        yield Finding(
+            "unsafe-chroot",
+            ERROR,
+            "sshd",
+            f'sshd drops the session right after the login ("Broken pipe"): {chroot.component} {chroot.problem}',
+            "make every component of ChrootDirectory a directory of root's that nobody else may write to",
+            chroot.origin,
+        )
+    for line in openssh.lines:
+        problem = _channel_timeout_problem(line.text) if line.option == "channel_timeout" else ""
+        if problem:
+            yield Finding(
+                "channel-timeout-matches-nothing",
+                WARNING,
+                "sshd",
+                f"idle channels stay open: {problem}",
+                "write patterns of channel types, such as session:*",
+                line.origin,
+            )
+
+
+def _clients(facts: Facts) -> Iterator[Finding]:
+    for user, end in facts.client_ends.items():
+        openssh = facts.clients[user]
+        for finding in _either_end("ssh", "server_alive", end, openssh, facts.path_idle_timeout):
+            yield finding._replace(user=user)
+        patience = login_patience(end)
+        if patience is not None and 0 < patience < _PUSH_SECONDS:
+            yield Finding(
+                "login-too-short",
+                WARNING,
+                "ssh",
+                f"a login that waits longer than {patience} s for the server's next word, as for a push on a phone, "
+                "is cut off: while logging in, ssh takes interval times count as its patience",
+                f"raise server_alive_count_max, so that the product is {_PUSH_SECONDS} or more",
+                openssh.origins.get("server_alive_interval"),
+                user,
+            )
+
+
+def _either_end(layer: str, word: str, end: End, openssh: OpenSSH, path_idle_timeout: int | None) -> Iterator[Finding]:
+    """What can be wrong with either end of a connection."""
+    interval, count = f"{word}_interval", f"{word}_count_max"
+    peer = "client" if end.side == "server" else "server"
+    origin = openssh.origins.get(interval)
+    if not end.interval:
+        yield Finding(
+            f"{end.side}-never-probes",
+            ERROR,
+            layer,
+            f"the {end.side}'s end of a session hangs when the {peer} or the path is gone, {_until(end)}",
+            f"set {interval}, as the role {end.side} does",
+            origin,
+        )
+    elif end.count_max == 0 and ends_healthy_after(end):
+        yield Finding(
+            "count-zero",
+            ERROR,
+            layer,
+            f"a healthy session is ended as soon as it was silent for {ends_healthy_after(end)} s",
+            f"set {count} to 1 or more",
+            openssh.origins.get(count),
+        )
+    elif end.count_max == 0:
+        yield Finding(
+            "count-zero",
+            WARNING,
+            layer,
+            f"sshd probes for ever and never ends a session by that: a client that vanished is noticed by TCP alone, "
+            f"after {_latest(end)}",
+            f"set {count} to 1 or more; 0 is no way to end sessions at the first miss since OpenSSH 8.2",
+            openssh.origins.get(count),
+        )
+    if end.interval >= _IDLE_TIMEOUT_SECONDS:
+        yield Finding(
+            "keepalive-as-idle-timeout",
+            WARNING,
+            layer,
+            f"an interval of {end.interval} s logs nobody out, since a healthy idle {peer} answers every probe; "
+            f"a {peer} that vanished is noticed late, after {_latest(end)}",
+            f"set {interval} to a minute or less; for an idle timeout use ChannelTimeout, logind or the shell's TMOUT",
+            origin,
+        )
+    refresh = refresh_period(end)
+    if path_idle_timeout and (refresh is None or refresh >= path_idle_timeout):
+        yield Finding(
+            "interval-above-path",
+            ERROR,
+            layer,
+            f"the path forgets a connection that was silent for {path_idle_timeout} s, and this end sends something "
+            + (f"every {refresh} s only" if refresh else "never")
+            + ": an idle session hangs",
+            f"set {interval} below it, or give path_idle_timeout in an intent",
+            origin,
+        )
+    yield from _scoped_and_shadowed(layer, interval, openssh.lines)
+
+
+def _scoped_and_shadowed(layer: str, interval: str, lines: list[Line]) -> Iterator[Finding]:
+    for line in lines:
+        if line.scope and line.wins and line.option == interval and line.value == 0:
+            yield Finding(
+                "block-never-probes",
+                WARNING,
+                layer,
+                f"those whom {line.scope} selects are never probed, whatever the rest of the configuration says",
+                "take the line out, if that is not meant",
+                line.origin,
+            )
+        yield from _shadowed(layer, line)
+
+
+def _shadowed(layer: str, line: Line) -> Iterator[Finding]:
+    if line.beaten_by:
+        yield Finding(
+            "shadowed-line",
+            WARNING,
+            layer,
+            f"{line.option} {line.text} has no effect: {line.beaten_by} wins",
+            "take one of the two lines out, so that nobody trusts the wrong one",
+            line.origin,
+        )
+
+
+def _ends_together(facts: Facts) -> Iterator[Finding]:
+    server, client = facts.server_end, facts.client_ends.get("")
+    if server and client and bool(server.interval) != bool(client.interval):
+        silent = client if server.interval else server
+        yield Finding(
+            "one-end-probes",
+            WARNING,
+            "sshd" if silent.side == "server" else "ssh",
+            f"when the path forgets a connection, only the end that probes notices: as a {silent.side}, this host "
+            "is left hanging",
+            f"let both ends probe; the role {silent.side} sets the other one",
+        )
+
+
+def _kernel(facts: Facts) -> Iterator[Finding]:
+    kernel = facts.kernel
+    if not kernel:
+        return
+    for setting in SYSCTL:
+        live, boot = getattr(kernel.live, setting.option), kernel.next_boot[setting.option]
+        origin = kernel.origins.get(setting.option)
+        if origin and live != boot:
+            yield Finding(
+                "kernel-and-file-disagree",
+                WARNING,
+                "sysctl",
+                f"{setting.option} is {live} now and {boot} after the next boot",
+                "apply the file with systemd-sysctl, or mend it",
+                origin,
+            )
+        elif not origin and live != getattr(Kernel(), setting.option):
+            yield Finding(
+                "lost-at-boot",
+                WARNING,
+                "sysctl",
+                f"{setting.option} is {live} now and will be {boot} again: no file that the next boot reads sets it",
+                "write it to a file in /etc/sysctl.d, as the module sysctl does; /etc/sysctl.conf is not read at boot "
+                "by every system",
+            )
+    for line in kernel.lines:
+        yield from _shadowed("sysctl", line)
+
+
+def _ansible(facts: Facts) -> Iterator[Finding]:
+    for connection in facts.ansible:
+        if not connection.interval:
+            yield Finding(
+                "ansible-never-probes",
+                WARNING,
+                "ansible",
+                "a play hangs when a host vanishes: Ansible's ssh does not probe, nor does the master that "
+                f"ControlPersist keeps, whose options alone count for all that share it (ssh {connection.arguments})",
+                "harden this control node with the role client, or add -o ServerAliveInterval=30 to ssh_args",
+            )
+
+
+def _latest(end: End, situation: str = IDLE) -> str:
+    window = gives_up(end, situation)
+    return f"up to {window.latest:.0f} s" if window else "no time at all"
+
+
+def _until(end: End) -> str:
+    window = gives_up(end)
+    return f"until TCP gives up after up to {window.latest:.0f} s" if window else "for ever"
+
+
+def _channel_timeout_problem(text: str) -> str:
+    """Why sshd takes a ChannelTimeout and does nothing; "" where it does something."""
+    if text.lower() == "none":
+        return ""
+    pairs = (pair.rpartition("=") for pair in text.split())
+    try:
+        parse_channel_timeouts({pattern: time for pattern, _equals, time in pairs})
+    except ValueError as problem:
+        return str(problem)
+    return ""
