@@ -101,8 +101,9 @@ def _run_and_exit(account: Account, run: Run, command: list[str], writer: int) -
     except Exception as problem:
         answer = Result(255, "", str(problem))
     try:
-        with os.fdopen(writer, "w", encoding="ascii") as stream:
-            json.dump(answer, stream)
+        # Python's own folder may be closed to the user, so nothing may have to be imported here, such as a codec.
+        with os.fdopen(writer, "wb") as stream:
+            stream.write(json.dumps(answer).encode())
     finally:
         # Nothing of the parent's, such as its temporary files, is the child's to tidy up.
         os._exit(0)

@@ -83,9 +83,8 @@ class Server(NamedTuple):
 
 
 class KernelSettings(NamedTuple):
-    """The kernel's TCP settings."""
+    """Where the kernel's TCP settings come from."""
 
-    live: Kernel
     #: Option to the number, or to the text that is none, that the next boot sets.
     next_boot: dict[str, Any]
     #: The lines that the next boot takes them from.
@@ -109,12 +108,10 @@ class Facts:
     #: By user; "" is everybody.
     clients: dict[str, OpenSSH] = field(default_factory=dict)
     kernel: KernelSettings | None = None
+    #: The running kernel's settings, which decide about both ends.
+    live: Kernel = field(default_factory=Kernel)
     ansible: list[AnsibleConnection] = field(default_factory=list)
     path_idle_timeout: int | None = None
-
-    @property
-    def live(self) -> Kernel:
-        return self.kernel.live if self.kernel else Kernel()
 
     @property
     def server_end(self) -> End | None:

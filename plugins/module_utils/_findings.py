@@ -252,7 +252,7 @@ def _kernel(facts: Facts) -> Iterator[Finding]:
     if not kernel:
         return
     for setting in SYSCTL:
-        live, boot = getattr(kernel.live, setting.option), kernel.next_boot[setting.option]
+        live, boot = getattr(facts.live, setting.option), kernel.next_boot[setting.option]
         origin = kernel.origins.get(setting.option)
         if origin and live != boot:
             yield Finding(

@@ -40,12 +40,11 @@ def observe(
     ``users`` are those whose own ssh_config counts, besides everybody's. Raises HardeningError for
     a configuration that cannot be read.
     """
-    # The kernel decides about both ends, so its part of the timeline is always needed.
-    kernel = _kernel() if _sysctl_layer.present() else None
     return Facts(
         server=_server(run) if "sshd" in layers else None,
         clients=_clients(run, users) if "ssh" in layers else {},
-        kernel=kernel if "sysctl" in layers else kernel and KernelSettings(kernel.live, {}, {}, []),
+        kernel=_kernel() if "sysctl" in layers else None,
+        live=_live() if _sysctl_layer.present() else Kernel(),
         ansible=[_ansible_connection(run, arguments) for arguments in ssh_arguments],
         path_idle_timeout=path_idle_timeout,
     )
@@ -196,12 +195,15 @@ def _chroot_fault(path: str) -> tuple[str, str] | None:
     return None
 
 
+def _live() -> Kernel:
+    return Kernel(**{setting.option: _sysctl_layer.live_value(setting) for setting in SYSCTL})
+
+
 def _kernel() -> KernelSettings:
     disk, orders = _sysctl_layer.SysctlDisk(), _sysctl_layer.reading_orders(_sysctl_layer.DEFAULT_PATH)
     read = readings(disk, orders)["the next boot"]
     deciding = {setting: winner(read, normalize(setting.directive)) for setting in SYSCTL}
     return KernelSettings(
-        Kernel(**{setting.option: _sysctl_layer.live_value(setting) for setting in SYSCTL}),
         {setting.option: _sysctl_layer.boot_value(setting, read) for setting in SYSCTL},
         {setting.option: Origin(line.path, line.line) for setting, line in deciding.items() if line},
         [line for setting in SYSCTL for line in _assignments(setting, read, deciding[setting])],

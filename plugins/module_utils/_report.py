@@ -35,8 +35,8 @@ def report(facts: Facts) -> dict[str, Any]:
         origins["ssh"] = _by_user({user: _origins(client.origins) for user, client in facts.clients.items()})
         versions["ssh"] = _version(facts.clients[""].version)
         timelines["client"] = _by_user({user: timeline(end) for user, end in facts.client_ends.items()})
-    if kernel and kernel.next_boot:
-        effective["sysctl"] = kernel.live._asdict()
+    if kernel:
+        effective["sysctl"] = facts.live._asdict()
         origins["sysctl"] = _origins(kernel.origins)
     return {
         "effective": effective,
