@@ -43,16 +43,15 @@ _value:
   type: dict
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.keepalive.hardening.plugins.module_utils._ends import parse_version
 from ansible_collections.keepalive.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.keepalive.hardening.plugins.module_utils._intent import WISHES, parse_intent
 from ansible_collections.keepalive.hardening.plugins.module_utils._intent import plan as plan_intent
-from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import NEWEST
 
 
 def plan(intent: Any, sshd_version: Any = None) -> dict[str, Any]:
@@ -60,18 +59,9 @@ def plan(intent: Any, sshd_version: Any = None) -> dict[str, Any]:
     if not isinstance(intent, Mapping) or not set(intent) <= set(WISHES):
         raise AnsibleFilterError(f"plan: {intent!r} is not a dictionary of {', '.join(WISHES)}")
     try:
-        return plan_intent(parse_intent(dict(intent)), _version(sshd_version))
+        return plan_intent(parse_intent(dict(intent)), parse_version(sshd_version))
     except HardeningError as problem:
         raise AnsibleFilterError(f"plan: {problem}") from problem
-
-
-def _version(text: Any) -> tuple[int, int]:
-    if text is None:
-        return NEWEST
-    match = re.match(r"(\d+)\.(\d+)", str(text))
-    if not match:
-        raise AnsibleFilterError(f"plan: {text!r} is not a version of OpenSSH such as 9.2")
-    return int(match[1]), int(match[2])
 
 
 class FilterModule:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ._ends import end_with
 from ._settings import Value
 from ._timeline import End, Kernel
 
@@ -48,18 +49,6 @@ class OpenSSH(NamedTuple):
     #: The lines that these values come from; an option that no line sets has OpenSSH's default.
     origins: dict[str, Origin]
     lines: list[Line]
-
-    def end(self, side: str, kernel: Kernel) -> End:
-        """The end of a connection that this is."""
-        word = "client" if side == "server" else "server"
-        return End(
-            side,
-            _number(self.effective.get(f"{word}_alive_interval")),
-            _number(self.effective.get(f"{word}_alive_count_max")),
-            self.version,
-            self.effective.get("tcp_keepalive") is not False,
-            kernel,
-        )
 
 
 class Chroot(NamedTuple):
@@ -115,12 +104,11 @@ class Facts:
 
     @property
     def server_end(self) -> End | None:
-        return self.server.openssh.end("server", self.live) if self.server else None
+        return self._end("server", self.server.openssh) if self.server else None
 
     @property
     def client_ends(self) -> dict[str, End]:
-        return {user: client.end("client", self.live) for user, client in self.clients.items()}
+        return {user: self._end("client", client) for user, client in self.clients.items()}
 
-
-def _number(value: Value | None) -> int:
-    return value if isinstance(value, int) else 0
+    def _end(self, side: str, openssh: OpenSSH) -> End:
+        return end_with(side, openssh.effective, openssh.version, self.live)

@@ -22,7 +22,7 @@ from ._timeline import (
     probe_period,
     refresh_period,
 )
-from ._values import parse_channel_timeouts
+from ._values import GLOBAL_TIMEOUT, parse_channel_timeouts
 
 #: Sessions break or hang.
 ERROR = "error"
@@ -118,7 +118,7 @@ def _server(facts: Facts) -> Iterator[Finding]:
             chroot.origin,
         )
     for line in openssh.lines:
-        problem = _channel_timeout_problem(line.text) if line.option == "channel_timeout" else ""
+        problem = _channel_timeout_problem(line.text, openssh.version) if line.option == "channel_timeout" else ""
         if problem:
             yield Finding(
                 "channel-timeout-matches-nothing",
@@ -182,7 +182,7 @@ def _either_end(layer: str, word: str, end: End, openssh: OpenSSH, path_idle_tim
             f"set {count} to 1 or more; 0 is no way to end sessions at the first miss since OpenSSH 8.2",
             openssh.origins.get(count),
         )
-    if end.interval >= _IDLE_TIMEOUT_SECONDS:
+    if end.interval >= _IDLE_TIMEOUT_SECONDS and not ends_healthy_after(end):
         yield Finding(
             "keepalive-as-idle-timeout",
             WARNING,
@@ -201,7 +201,7 @@ def _either_end(layer: str, word: str, end: End, openssh: OpenSSH, path_idle_tim
             f"the path forgets a connection that was silent for {path_idle_timeout} s, and this end sends something "
             + (f"every {refresh} s only" if refresh else "never")
             + ": an idle session hangs",
-            f"set {interval} below it, or give path_idle_timeout in an intent",
+            f"set {interval} below {path_idle_timeout // _doubling(end)}, or give path_idle_timeout in an intent",
             origin,
         )
     yield from _scoped_and_shadowed(layer, interval, openssh.lines)
@@ -254,7 +254,16 @@ def _kernel(facts: Facts) -> Iterator[Finding]:
     for setting in SYSCTL:
         live, boot = getattr(facts.live, setting.option), kernel.next_boot[setting.option]
         origin = kernel.origins.get(setting.option)
-        if origin and live != boot:
+        if origin and not isinstance(boot, int):
+            yield Finding(
+                "kernel-and-file-disagree",
+                WARNING,
+                "sysctl",
+                f"{setting.option} stays as it is, {live} now: {boot} is no number that the kernel takes",
+                "mend the line",
+                origin,
+            )
+        elif origin and live != boot:
             yield Finding(
                 "kernel-and-file-disagree",
                 WARNING,
@@ -289,6 +298,10 @@ def _ansible(facts: Facts) -> Iterator[Finding]:
             )
 
 
+def _doubling(end: End) -> int:
+    return 2 if end.side == "server" and doubles_interval(end.version) else 1
+
+
 def _latest(end: End, situation: str = IDLE) -> str:
     window = gives_up(end, situation)
     return f"up to {window.latest:.0f} s" if window else "no time at all"
@@ -299,13 +312,18 @@ def _until(end: End) -> str:
     return f"until TCP gives up after up to {window.latest:.0f} s" if window else "for ever"
 
 
-def _channel_timeout_problem(text: str) -> str:
+def _channel_timeout_problem(text: str, version: tuple[int, int]) -> str:
     """Why sshd takes a ChannelTimeout and does nothing; "" where it does something."""
     if text.lower() == "none":
         return ""
-    pairs = (pair.rpartition("=") for pair in text.split())
+    pairs = {pattern: time for pattern, _equals, time in (pair.rpartition("=") for pair in text.split())}
+    if GLOBAL_TIMEOUT in pairs and version < (9, 7):
+        return "sshd before 9.7 does not know global"
+    if version > (10, 0):
+        # Measured: 10.6 takes it for all sessions, 10.0 for none.
+        pairs.pop("session", None)
     try:
-        parse_channel_timeouts({pattern: time for pattern, _equals, time in pairs})
+        parse_channel_timeouts(pairs)
     except ValueError as problem:
         return str(problem)
     return ""

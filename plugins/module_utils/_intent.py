@@ -7,9 +7,10 @@ from __future__ import annotations
 from math import ceil
 from typing import Any, NamedTuple
 
+from ._ends import end_with
 from ._errors import HardeningError
 from ._middleboxes import parse_idle_timeout
-from ._timeline import End, Kernel, doubles_interval, gives_up, retransmission_timeout, timeline
+from ._timeline import NEWEST, End, Kernel, doubles_interval, gives_up, retransmission_timeout, timeline
 from ._values import parse_whole_number
 
 WISHES = ("detect_within", "ride_out", "path_idle_timeout")
@@ -158,15 +159,9 @@ def plan(intent: Intent, sshd: tuple[int, int]) -> dict[str, Any]:
 
 def ends(choices: dict[str, dict[str, Choice]], sshd: tuple[int, int]) -> tuple[End, End]:
     """The server's and the client's end of a connection with these values, both with the same kernel values."""
-    kernel = Kernel(**{option: choice.value for option, choice in choices["sysctl"].items()})
-    server, client = (
-        Probing(*(choices[layer][option].value for option in options))
-        for layer, options in (
-            ("sshd", ("client_alive_interval", "client_alive_count_max")),
-            ("ssh", ("server_alive_interval", "server_alive_count_max")),
-        )
-    )
-    return End("server", *server, version=sshd, kernel=kernel), End("client", *client, kernel=kernel)
+    values = {layer: {option: choice.value for option, choice in chosen.items()} for layer, chosen in choices.items()}
+    kernel = Kernel(**values["sysctl"])
+    return end_with("server", values["sshd"], sshd, kernel), end_with("client", values["ssh"], NEWEST, kernel)
 
 
 def _interval(intent: Intent, chosen: Probing, doubled: bool) -> Choice:

@@ -23,6 +23,7 @@ from ._ssh_text import split_arguments
 from ._ssh_tree import Files, Place, Statement, included_paths, sshd_winner, walk
 from ._staging import staged
 from ._transaction import Plan
+from ._values import GLOBAL_TIMEOUT
 
 DEFAULT_PATH = "/etc/ssh/sshd_config"
 _CRITERIA = ("user", "group", "host", "address", "localaddress", "localport", "rdomain")
@@ -183,11 +184,14 @@ def _validated(
 
 def _require_known(run: Run, program: str, dump: dict[str, str], wanted: dict[Setting, Value]) -> None:
     _openssh.require_support(run, program, dump, wanted)
-    count = next((value for setting, value in wanted.items() if setting.option == "client_alive_count_max"), None)
-    if count == 0 and _openssh.version(run, program) < (8, 2):
+    values = {setting.option: value for setting, value in wanted.items()}
+    if values.get("client_alive_count_max") == 0 and _openssh.version(run, program) < (8, 2):
         raise HardeningError(
             "sshd: client_alive_count_max: before OpenSSH 8.2, 0 ends a session at the first missed probe"
         )
+    timeouts = values.get("channel_timeout")
+    if isinstance(timeouts, dict) and GLOBAL_TIMEOUT in timeouts and _openssh.version(run, program) < (9, 7):
+        raise HardeningError("sshd: channel_timeout: before OpenSSH 9.7, global is taken and does nothing")
 
 
 def _ours_first(changes: list[FileChange], absent: bool) -> list[FileChange]:

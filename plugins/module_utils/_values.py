@@ -14,7 +14,9 @@ _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _TIME_PART = re.compile(r"([0-9]+)([smhdw]?)", re.IGNORECASE | re.ASCII)
 _WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]*")
 
-# sshd_config(5), ChannelTimeout. A pattern that matches none of these is accepted by sshd and does nothing.
+#: sshd_config(5), ChannelTimeout: in place of a pattern, the time in which no channel is active; from OpenSSH 9.7.
+GLOBAL_TIMEOUT = "global"
+# A pattern that matches none of these is accepted by sshd and does nothing.
 _CHANNEL_TYPES = (
     "agent-connection",
     "direct-tcpip",
@@ -70,11 +72,12 @@ def parse_channel_timeouts(pairs: dict[str, Any]) -> dict[str, int]:
         if not re.fullmatch(r"[A-Za-z0-9@.:*?-]+", pattern):
             raise ValueError(f"{pattern!r} is not a pattern of channel types")
         expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-        known = any(re.fullmatch(expression, name) for name in _CHANNEL_TYPES)
+        known = pattern == GLOBAL_TIMEOUT or any(re.fullmatch(expression, name) for name in _CHANNEL_TYPES)
         if not known and not pattern.startswith("session:subsystem:"):
             raise ValueError(
                 f"{pattern!r} matches no channel type, sshd would take it and do nothing; "
-                f"the types are {', '.join(_CHANNEL_TYPES)}, and * and ? are wildcards (session:*)"
+                f"the types are {', '.join(_CHANNEL_TYPES)}, with * and ? as wildcards (session:*), "
+                f"or {GLOBAL_TIMEOUT} for all together"
             )
         timeouts[pattern] = parse_time(str(time))
     return timeouts

@@ -74,6 +74,7 @@ options:
         description:
           - Idle time after which sshd closes a channel, by channel type pattern (C(ChannelTimeout), OpenSSH 9.2).
           - Keepalive probes do not count as activity. V({}) switches it off.
+          - V(global), from OpenSSH 9.7, counts all channels together.
           - A pattern that matches no channel type, such as V(session), is refused, since sshd would take it and
             do nothing.
         type: dict

@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: The keepalive.hardening authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the modules' options to the end of a connection that they make. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ._errors import HardeningError
+from ._settings import SSH, SSHD, SYSCTL, Setting, Value
+from ._timeline import NEWEST, End, Kernel
+
+#: Which options are whose, and what OpenSSH does without them.
+_ALIVE = {"server": "client_alive", "client": "server_alive"}
+_DEFAULT_COUNT = 3
+
+
+def parse_version(text: Any) -> tuple[int, int]:
+    """Major and minor version of an OpenSSH such as 9.2p1; NEWEST for None. Raises HardeningError."""
+    if text is None:
+        return NEWEST
+    match = re.match(r"(\d+)\.(\d+)", str(text))
+    if not match:
+        raise HardeningError(f"{text!r} is not a version of OpenSSH such as 9.2")
+    return int(match[1]), int(match[2])
+
+
+def parse_end(options: Mapping[str, Any], version: tuple[int, int]) -> End:
+    """
+    The end that options describe as a user writes them; what is left out has OpenSSH's or Linux' own default.
+
+    Raises HardeningError for options that are unknown, of both ends at once, or not what they should be.
+    """
+    side = "server" if any(option.startswith(_ALIVE["server"]) for option in options) else "client"
+    settings = {setting.option: setting for setting in (*(SSHD if side == "server" else SSH), *SYSCTL)}
+    values = {option: _value(settings, option, raw) for option, raw in options.items()}
+    kernel = Kernel(**{option: value for option, value in values.items() if option in Kernel._fields})
+    return end_with(side, values, version, kernel)
+
+
+def end_with(side: str, values: Mapping[str, Value], version: tuple[int, int], kernel: Kernel) -> End:
+    """The end that these values make, by option."""
+    word = _ALIVE[side]
+    interval, count = values.get(f"{word}_interval", 0), values.get(f"{word}_count_max", _DEFAULT_COUNT)
+    if not isinstance(interval, int) or not isinstance(count, int):
+        raise TypeError(f"{word}: {interval!r} and {count!r} are no numbers")
+    return End(side, interval, count, version, values.get("tcp_keepalive") is not False, kernel)
+
+
+def _value(settings: Mapping[str, Setting], option: str, raw: Any) -> Any:
+    if option not in settings:
+        raise HardeningError(f"{option} is no option of one end of a connection; they are {', '.join(settings)}")
+    try:
+        return raw if isinstance(raw, bool) else settings[option].interpret(str(raw))
+    except ValueError as problem:
+        raise HardeningError(f"{option}: {problem}") from problem
