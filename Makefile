@@ -4,32 +4,39 @@
 ##   make harden     harden three lab hosts: boots them on this machine first
 ##   make harden INVENTORY=path/to/inventory [LIMIT=hosts] [CHECK=1] [ARGS='-e ...']
 ##                   harden your own hosts; CHECK=1 only shows what would change
+##   make audit [INVENTORY=... LIMIT=... ARGS=...]
+##                   tell what is set and what is wrong with it; changes nothing
 ##   make test       everything CI runs; PARTS='name ...' runs some of it
 ##   make fuzz       20,000 generated configurations against the real tools; takes hours
+##   make measure    measure the predictions again and write docs/measured.md
 ##   make fmt        format the Python code
 ##   make clean      remove the lab's hosts
 
-.PHONY: help setup harden test fuzz fmt clean
+.PHONY: help setup harden audit test fuzz measure fmt clean
 help:
 	@sed -n 's/^##//p' Makefile
 
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 LAB = $(IN_VENV) python tests/lab/lab.py
+MOLECULE = MOLECULE_EPHEMERAL_DIRECTORY="$(CURDIR)/.cache/molecule" MOLECULE_GLOB='molecule/*/molecule.yml'
 OPTIONS = $(if $(LIMIT),--limit "$(LIMIT)") $(if $(filter-out 0,$(CHECK)),--check --diff) $(ARGS)
 
 setup: .venv/.complete
 .venv/.complete: uv.lock pyproject.toml .ci/setup
 	@.ci/setup
 
-harden: setup
+harden audit: setup
 ifdef INVENTORY
-	@$(IN_VENV) ansible-playbook harden.yml -i "$(INVENTORY)" $(OPTIONS)
+harden audit:
+	@$(IN_VENV) ansible-playbook $(PLAYBOOK) -i "$(INVENTORY)" $(OPTIONS)
 else
-harden: LIMIT = lab
-harden:
+harden audit: LIMIT = lab
+harden audit:
 	@$(LAB) up
-	@$(IN_VENV) ansible-playbook harden.yml -i tests/lab/inventory/hosts.yml $(OPTIONS)
+	@$(IN_VENV) ansible-playbook $(PLAYBOOK) -i tests/lab/inventory/hosts.yml $(OPTIONS)
 endif
+harden: PLAYBOOK = harden.yml
+audit: PLAYBOOK = playbooks/audit.yml
 
 test: setup
 	@$(IN_VENV) python tests/checks/run.py $(PARTS)
@@ -38,6 +45,10 @@ fuzz: export KEEPALIVE_FUZZ = 20000
 fuzz: setup
 	@$(IN_VENV) pytest tests/unit/plugins/module_utils/test_candidates.py
 	@$(IN_VENV) python tests/hosts/run.py -k differential
+
+measure: export KEEPALIVE_RECORD = 1
+measure: setup
+	@$(IN_VENV) $(MOLECULE) molecule test -s partition
 
 fmt: setup
 	@$(IN_VENV) ruff format

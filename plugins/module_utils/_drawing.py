@@ -65,7 +65,7 @@ def draw(timelines: Mapping[str, Mapping[str, Any]], title: str) -> str:
         parts += _lane(label, end, _TOP + _LANE * row + 36, x, longest)
     parts += [
         f'<text class="quiet" x="16" y="{lanes_end + 42}">0: last sign of life &#183; blue: unanswered probe &#183; '
-        "red: gives up &#183; yellow: the same counted from the cut, which may come up to a probe later</text>",
+        "red: gives up &#183; yellow: when that is, counted from the cut</text>",
         "</svg>",
         "",
     ]
