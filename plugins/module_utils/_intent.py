@@ -165,25 +165,26 @@ def ends(choices: dict[str, dict[str, Choice]], sshd: tuple[int, int]) -> tuple[
 
 
 def _interval(intent: Intent, chosen: Probing, doubled: bool) -> Choice:
-    period = chosen.interval * (2 if doubled else 1)
-    reason = f"a silent session sends something every {period} s"
+    reason = f"sends something after {_period(chosen, doubled)} s of silence"
     if doubled:
-        reason += ", since sshd 9.2 to 9.4 probes at every second interval only"
+        reason += ", since sshd 9.2 to 9.4 probes at every second interval"
     if intent.path_idle_timeout:
-        reason += f"; the path forgets it after {intent.path_idle_timeout} s"
+        reason += f"; the path forgets after {intent.path_idle_timeout} s"
     return Choice(chosen.interval, reason)
 
 
 def _count(intent: Intent, chosen: Probing, doubled: bool) -> Choice:
-    period = chosen.interval * (2 if doubled else 1)
-    reason = f"a dead peer is given up {period * (chosen.count_max + 1)} s after its last sign of life"
-    if intent.detect_within:
-        reason += f", within {intent.detect_within} s"
-    if intent.ride_out:
-        reason += (
-            f"; {period * chosen.count_max} s of silence end no session, an outage of {intent.ride_out} s included"
-        )
-    return Choice(chosen.count_max, reason)
+    silence = _period(chosen, doubled) * chosen.count_max
+    noticed = silence + _period(chosen, doubled)
+    allowed = f" ({intent.detect_within} allowed)" if intent.detect_within else ""
+    needed = f" ({intent.ride_out} needed)" if intent.ride_out else ""
+    return Choice(
+        chosen.count_max, f"notices a dead peer within {noticed} s{allowed}, rides out {silence - _EARLY} s{needed}"
+    )
+
+
+def _period(chosen: Probing, doubled: bool) -> int:
+    return chosen.interval * (2 if doubled else 1)
 
 
 def _kernel_choices(intent: Intent, client: Probing) -> dict[str, Choice]:
@@ -192,10 +193,10 @@ def _kernel_choices(intent: Intent, client: Probing) -> dict[str, Choice]:
     probes = ceil(silence / between)
     choices = {
         "tcp_keepalive_time": Choice(
-            client.interval, f"where SSH does not probe, the kernel does after {client.interval} s of silence"
+            client.interval, f"probes what SSH does not, after {client.interval} s of silence"
         ),
         "tcp_keepalive_intvl": Choice(between, f"and then every {between} s"),
-        "tcp_keepalive_probes": Choice(probes, f"and gives a peer up that was silent for {between * probes} s more"),
+        "tcp_keepalive_probes": Choice(probes, f"and gives up after {between * probes} s more"),
     }
     retries = Kernel().tcp_retries2
     # Unacknowledged data would end the connection sooner.
@@ -203,9 +204,7 @@ def _kernel_choices(intent: Intent, client: Probing) -> dict[str, Choice]:
         retries += 1
     if retries != Kernel().tcp_retries2:
         lasts = f"{retransmission_timeout(retries)[0]:.0f}"
-        choices["tcp_retries2"] = Choice(
-            retries, f"what was sent before or in an outage is retried for {lasts} s, longer than {intent.ride_out} s"
-        )
+        choices["tcp_retries2"] = Choice(retries, f"retries what was sent for {lasts} s ({intent.ride_out} needed)")
     return choices
 
 

@@ -13,6 +13,7 @@ from ansible_collections.keepalive.hardening.plugins.module_utils import _findin
 from ansible_collections.keepalive.hardening.plugins.module_utils._baselines import BASELINES
 from ansible_collections.keepalive.hardening.plugins.module_utils._drawing import draw
 from ansible_collections.keepalive.hardening.plugins.module_utils._ends import parse_end, parse_version
+from ansible_collections.keepalive.hardening.plugins.module_utils._intent import parse_intent, plan
 from ansible_collections.keepalive.hardening.plugins.module_utils._middleboxes import IDLE_TIMEOUTS
 from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import timeline
 
@@ -49,3 +50,17 @@ def test_the_picture_is_what_its_playbook_draws() -> None:
         assert match
         timelines[label] = timeline(parse_end(play["vars"][match[1]], parse_version(match[2])))
     assert draw(timelines, play["vars"]["title"]) == text("docs/timeline.svg")
+
+
+def test_the_readmes_plan_is_what_the_intent_beside_it_comes_to() -> None:
+    readme = text("README.md")
+    (intent,) = re.findall(r"^```yaml\n(harden_intent:.+?)```", readme, re.MULTILINE | re.DOTALL)
+    answer = plan(parse_intent(yaml.safe_load(intent)["harden_intent"]), (9, 2))
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (.+) \|$", readme, re.MULTILINE)
+    planned = [
+        (option, str(value), answer["reasons"][layer][option])
+        for layer in ("sshd", "ssh", "sysctl")
+        for option, value in answer[layer].items()
+        if option != "tcp_keepalive"
+    ]
+    assert rows == planned

@@ -115,8 +115,8 @@ def test_every_value_has_a_reason_that_names_the_wish() -> None:
         assert set(reasons) == set(answer[layer])
         assert all(reasons.values())
     assert "240 s" in answer["reasons"]["sshd"]["client_alive_interval"]
-    assert "within 300 s" in answer["reasons"]["sshd"]["client_alive_count_max"]
-    assert "120 s" in answer["reasons"]["ssh"]["server_alive_count_max"]
+    assert "within 240 s (300 allowed)" in answer["reasons"]["sshd"]["client_alive_count_max"]
+    assert "rides out 179 s (120 needed)" in answer["reasons"]["ssh"]["server_alive_count_max"]
 
 
 def test_tcp_retries2_is_raised_for_a_long_outage_and_left_alone_otherwise() -> None:
