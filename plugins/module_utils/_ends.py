@@ -11,6 +11,7 @@ from typing import Any
 from ._errors import HardeningError
 from ._settings import SSH, SSHD, SYSCTL, Setting, Value
 from ._timeline import NEWEST, End, Kernel
+from ._values import parse_flag, parse_time, parse_whole_number
 
 #: Which options are whose, and what OpenSSH does without them.
 _ALIVE = {"server": "client_alive", "client": "server_alive"}
@@ -33,11 +34,22 @@ def parse_end(options: Mapping[str, Any], version: tuple[int, int]) -> End:
 
     Raises HardeningError for options that are unknown, of both ends at once, or not what they should be.
     """
-    side = "server" if any(option.startswith(_ALIVE["server"]) for option in options) else "client"
+    servers_own = {setting.option for setting in SSHD} - {setting.option for setting in SSH}
+    side = (
+        "server" if any(option in servers_own or str(option).startswith("client_") for option in options) else "client"
+    )
     settings = {setting.option: setting for setting in (*(SSHD if side == "server" else SSH), *SYSCTL)}
-    values = {option: _value(settings, option, raw) for option, raw in options.items()}
-    kernel = Kernel(**{option: value for option, value in values.items() if option in Kernel._fields})
-    return end_with(side, values, version, kernel)
+    values: dict[str, Any] = {}
+    for option, raw in options.items():
+        if option not in settings:
+            raise HardeningError(f"{option} is no option of one end of a connection; they are {', '.join(settings)}")
+        try:
+            values[option] = _value(settings[option], raw)
+        except ValueError as problem:
+            raise HardeningError(f"{option}: {problem}") from problem
+    given = {option: value for option, value in values.items() if value is not None}
+    kernel = Kernel(**{option: value for option, value in given.items() if option in Kernel._fields})
+    return end_with(side, given, version, kernel)
 
 
 def end_with(side: str, values: Mapping[str, Value], version: tuple[int, int], kernel: Kernel) -> End:
@@ -49,10 +61,12 @@ def end_with(side: str, values: Mapping[str, Value], version: tuple[int, int], k
     return End(side, interval, count, version, values.get("tcp_keepalive") is not False, kernel)
 
 
-def _value(settings: Mapping[str, Setting], option: str, raw: Any) -> Any:
-    if option not in settings:
-        raise HardeningError(f"{option} is no option of one end of a connection; they are {', '.join(settings)}")
-    try:
-        return raw if isinstance(raw, bool) else settings[option].interpret(str(raw))
-    except ValueError as problem:
-        raise HardeningError(f"{option}: {problem}") from problem
+def _value(setting: Setting, raw: Any) -> Value | None:
+    """The value of an option, in no particular range; None where it makes no difference. Raises ValueError."""
+    if raw is None or setting.kind not in ("time", "number", "flag"):
+        return None
+    if setting.kind == "flag":
+        return parse_flag(str(raw))
+    if isinstance(raw, bool):
+        raise ValueError(f"{raw} is no number")
+    return parse_time(str(raw)) if setting.kind == "time" else parse_whole_number(str(raw))

@@ -55,6 +55,8 @@ class Chroot(NamedTuple):
     """A ChrootDirectory into which sshd will not let anybody."""
 
     origin: Origin
+    #: One whom it keeps out; "" is everybody.
+    user: str
     #: The part of its path that is to blame.
     component: str
     problem: str

@@ -113,7 +113,8 @@ def _server(facts: Facts) -> Iterator[Finding]:
             "unsafe-chroot",
             ERROR,
             "sshd",
-            f'sshd drops the session right after the login ("Broken pipe"): {chroot.component} {chroot.problem}',
+            f'sshd drops the session{" of " * bool(chroot.user)}{chroot.user} right after the login ("Broken pipe"): '
+            f"{chroot.component} {chroot.problem}",
             "make every component of ChrootDirectory a directory of root's that nobody else may write to",
             chroot.origin,
         )
@@ -124,7 +125,7 @@ def _server(facts: Facts) -> Iterator[Finding]:
                 "channel-timeout-matches-nothing",
                 WARNING,
                 "sshd",
-                f"idle channels stay open: {problem}",
+                f"it has no effect: {problem}",
                 "write patterns of channel types, such as session:*",
                 line.origin,
             )
@@ -198,23 +199,19 @@ def _either_end(layer: str, word: str, end: End, openssh: OpenSSH, path_idle_tim
             "interval-above-path",
             ERROR,
             layer,
-            f"the path forgets a connection that was silent for {path_idle_timeout} s, and this end sends something "
-            + (f"every {refresh} s only" if refresh else "never")
-            + ": an idle session hangs",
+            f"the path forgets a connection that was silent for {path_idle_timeout} s, and this end "
+            + (f"sends something every {refresh} s only" if refresh else "never sends anything")
+            + ": an idle session hangs, unless the other end keeps the path open",
             f"set {interval} below {path_idle_timeout // _doubling(end)}, or give path_idle_timeout in an intent",
             origin,
         )
-    yield from _scoped_and_shadowed(layer, interval, openssh.lines)
-
-
-def _scoped_and_shadowed(layer: str, interval: str, lines: list[Line]) -> Iterator[Finding]:
-    for line in lines:
-        if line.scope and line.wins and line.option == interval and line.value == 0:
+    for line in openssh.lines:
+        if line.scope and line.wins and line.option == interval and line.value == 0 and line.origin != origin:
             yield Finding(
                 "block-never-probes",
                 WARNING,
                 layer,
-                f"those whom {line.scope} selects are never probed, whatever the rest of the configuration says",
+                f"the connections that {line.scope} selects are never probed, whatever the rest of the files says",
                 "take the line out, if that is not meant",
                 line.origin,
             )
@@ -243,7 +240,7 @@ def _ends_together(facts: Facts) -> Iterator[Finding]:
             "sshd" if silent.side == "server" else "ssh",
             f"when the path forgets a connection, only the end that probes notices: as a {silent.side}, this host "
             "is left hanging",
-            f"let both ends probe; the role {silent.side} sets the other one",
+            f"let both ends probe; the role {silent.side} makes this one do so",
         )
 
 
@@ -259,7 +256,7 @@ def _kernel(facts: Facts) -> Iterator[Finding]:
                 "kernel-and-file-disagree",
                 WARNING,
                 "sysctl",
-                f"{setting.option} stays as it is, {live} now: {boot} is no number that the kernel takes",
+                f"{setting.option} stays as it is, {live} now: the kernel does not take {boot}",
                 "mend the line",
                 origin,
             )

@@ -7,9 +7,11 @@ from __future__ import annotations
 import os
 import posixpath
 import pwd
+import re
 import shlex
 import stat
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from . import _openssh, _ssh_layer, _sshd_layer, _sysctl_layer
 from ._accounts import account, bystander, group_names, members_of_groups
@@ -17,9 +19,9 @@ from ._command import Run, time_limit
 from ._errors import HardeningError
 from ._facts import AnsibleConnection, Chroot, Facts, KernelSettings, Line, OpenSSH, Origin, Server
 from ._files import Account, Disk
-from ._rivals import Judged, Members, Winner, judged, scope_text, stated, statements_by_setting
-from ._settings import SSH, SSHD, SYSCTL, Setting
-from ._ssh_match import Connection, selects
+from ._rivals import Judged, Members, Winner, covers_everybody, judged, scope_text, stated, statements_by_setting
+from ._settings import SSH, SSHD, SYSCTL, Setting, Value
+from ._ssh_match import Connection, example_connections, selects
 from ._ssh_tree import Place, Statement, ssh_winner, sshd_winner, walk
 from ._sysctl_placement import readings
 from ._sysctl_text import Assignment, normalize, winner
@@ -67,10 +69,10 @@ def _server(run: Run) -> Server:
         raise HardeningError(f"sshd: sshd does not accept its configuration: {problem}") from problem
     rekey = dump.get("rekeylimit", "").split()
     return Server(
-        _openssh_facts(_openssh.version(run, program), dump, SSHD, found, sshd_winner, base, members),
+        _openssh_facts(_openssh.version(run, program), dump, SSHD, found, found, sshd_winner, base, members),
         rekey_seconds=int(rekey[1]) if len(rekey) > 1 and rekey[1].isdigit() else 0,
         unread=_sshd_layer.unread_files(dump, disk, place),
-        chroots=list(_unsafe_chroots(disk, place)),
+        chroots=list(_unsafe_chroots(disk, place, base)),
     )
 
 
@@ -95,16 +97,16 @@ def _system_place() -> Place:
 
 def _client(run: Run, program: str, version: tuple[int, int], reader: Account, places: list[Place]) -> OpenSSH:
     disk = Disk(reader)
-    base = Connection(local_user=reader.name)
+    # Without a User line, ssh logs in under the local name.
+    base = Connection(user=reader.name, local_user=reader.name)
     try:
         dump = _openssh.ssh_dump(run, program, base.host, reader)
     except _openssh.Refused as problem:
         raise HardeningError(f"ssh: ssh does not accept the configuration of {reader.name}: {problem}") from problem
-    found: dict[Setting, list[Statement]] = {setting: [] for setting in SSH}
-    for place in places:
-        for setting, statements in statements_by_setting(disk, place, SSH).items():
-            found[setting] += statements
-    return _openssh_facts(version, dump, SSH, found, ssh_winner, base, {})
+    read = [statements_by_setting(disk, place, SSH) for place in places]
+    both = {setting: [statement for found in read for statement in found[setting]] for setting in SSH}
+    # What users prefer to the system's lines is their choice.
+    return _openssh_facts(version, dump, SSH, both, read[0], ssh_winner, base, {})
 
 
 def _openssh_facts(
@@ -112,17 +114,39 @@ def _openssh_facts(
     dump: dict[str, str],
     settings: tuple[Setting, ...],
     found: dict[Setting, list[Statement]],
+    own: dict[Setting, list[Statement]],
     decide: Winner,
     base: Connection,
     members: Members,
 ) -> OpenSSH:
-    deciding = {setting: decide(statements, base) for setting, statements in found.items()}
+    """``found`` are all the lines that set something, ``own`` those of them that compete with each other."""
+    effective = _openssh.values(dump, settings)
+    deciding = {
+        setting: _deciding(setting, effective.get(setting.option), statements, decide, base)
+        for setting, statements in found.items()
+    }
     return OpenSSH(
         version,
-        _openssh.values(dump, settings),
+        effective,
         {setting.option: _origin(statement) for setting, statement in deciding.items() if statement},
-        [_line(line) for line in judged(found, decide, base, members)],
+        # A line that is in effect after all has a scope that only OpenSSH can judge.
+        [
+            _line(line._replace(wins=line.wins or line.statement == deciding[line.setting]))
+            for line in judged(own, decide, base, members)
+        ],
     )
+
+
+def _deciding(
+    setting: Setting, value: Value | None, statements: list[Statement], decide: Winner, base: Connection
+) -> Statement | None:
+    """The line that the value comes from: the first in rank that says so, since not every scope can be judged."""
+    remaining = list(statements)
+    while True:
+        first = decide(remaining, base)
+        if first is None or stated(setting, first) == value:
+            return first
+        remaining.remove(first)
 
 
 def _origin(statement: Statement) -> Origin:
@@ -132,7 +156,13 @@ def _origin(statement: Statement) -> Origin:
 def _line(line: Judged) -> Line:
     setting, statement, wins, decides = line
     value = stated(setting, statement)
-    beaten = decides and not wins and stated(setting, decides) != value
+    # Only a line that is for everybody, or for the same, beats this one for certain.
+    beaten = (
+        decides
+        and not wins
+        and (covers_everybody(decides) or decides.scope == statement.scope)
+        and stated(setting, decides) != value
+    )
     return Line(
         _origin(statement),
         setting.option,
@@ -144,35 +174,42 @@ def _line(line: Judged) -> Line:
     )
 
 
-def _unsafe_chroots(disk: Disk, place: Place) -> Iterator[Chroot]:
+def _unsafe_chroots(disk: Disk, place: Place, base: Connection) -> Iterator[Chroot]:
     """Every ChrootDirectory that sshd will refuse, judged as safely_chroot() in OpenSSH's session.c does."""
-    for statement in walk(disk, place, frozenset(["chrootdirectory"])):
-        if statement.line.keyword != "chrootdirectory" or statement.value.lower() == "none":
-            continue
-        # sshd takes the rest of the line, blanks included.
-        for path in _expanded(statement):
+    keyword = "chrootdirectory"
+    statements = [line for line in walk(disk, place, frozenset([keyword])) if line.line.keyword == keyword]
+    for statement in statements:
+        for user, path in _chroot_directories(statement, statements, base):
             fault = _chroot_fault(path)
             if fault:
-                yield Chroot(_origin(statement), *fault)
+                yield Chroot(_origin(statement), user, *fault)
                 break
 
 
-def _expanded(statement: Statement) -> list[str]:
-    """The directories that the line stands for, one for each user where it names the user's."""
-    pattern = statement.value
-    if "%" not in pattern:
-        return [pattern]
-    paths = []
-    for _count, user in zip(range(_MOST_USERS), pwd.getpwall()):
-        connection = Connection(user=user.pw_name, groups=group_names(user))
-        # Who only may be selected is no reason for an alarm.
-        if selects(statement.scope, connection) and statement.scope:
-            tokens = {"%%": "%", "%h": user.pw_dir, "%u": user.pw_name, "%U": str(user.pw_uid)}
-            path = pattern
-            for token, text in tokens.items():
-                path = path.replace(token, text)
-            paths.append(path)
-    return paths
+def _chroot_directories(
+    statement: Statement, statements: list[Statement], base: Connection
+) -> Iterator[tuple[str, str]]:
+    """The directories that the line stands for, with the user whose it is where it names the user's."""
+    if statement.value.lower() == "none":
+        return
+    if "%" not in statement.value and not statement.scope:
+        yield "", statement.value
+        return
+    examples = example_connections(statement.scope, base, members_of_groups()) or [base]
+    for _count, entry in zip(range(_MOST_USERS), pwd.getpwall()):
+        # Of those that nobody singled out, many never log in.
+        if not statement.scope and entry.pw_shell.endswith(("/nologin", "/false")):
+            continue
+        for example in examples:
+            connection = example._replace(user=entry.pw_name, groups=group_names(entry))
+            # Who only may be selected is no reason for an alarm.
+            if selects(statement.scope, connection) and sshd_winner(statements, connection) == statement:
+                yield entry.pw_name, _expanded(statement.value, entry)
+
+
+def _expanded(directory: str, entry: pwd.struct_passwd) -> str:
+    tokens = {"%%": "%", "%h": entry.pw_dir, "%u": entry.pw_name, "%U": str(entry.pw_uid)}
+    return re.sub("%.", lambda token: tokens.get(token[0], token[0]), directory)
 
 
 def _chroot_fault(path: str) -> tuple[str, str] | None:
@@ -204,17 +241,26 @@ def _kernel() -> KernelSettings:
     read = readings(disk, orders)["the next boot"]
     deciding = {setting: winner(read, normalize(setting.directive)) for setting in SYSCTL}
     return KernelSettings(
-        {setting.option: _sysctl_layer.boot_value(setting, read) for setting in SYSCTL},
+        {setting.option: _next_boot(setting, read) for setting in SYSCTL},
         {setting.option: Origin(line.path, line.line) for setting, line in deciding.items() if line},
         [line for setting in SYSCTL for line in _assignments(setting, read, deciding[setting])],
     )
 
 
+def _next_boot(setting: Setting, read: list[Assignment]) -> Any:
+    value = _sysctl_layer.boot_value(setting, read)
+    return value if isinstance(value, str) or value <= _sysctl_layer.KERNEL_LARGEST[setting.option] else str(value)
+
+
 def _assignments(setting: Setting, read: list[Assignment], decides: Assignment | None) -> Iterator[Line]:
+    key = normalize(setting.directive)
+    # A bare -key takes it back what was assigned before.
+    excluded = next((line for line in reversed(read) if line.key == key and line.value is None), None)
+    by = decides or excluded
     for line in read:
         # A wildcard may be there for other keys.
-        if line.key == normalize(setting.directive) and line.value is not None:
-            beaten = decides and decides.value != line.value
+        if line.key == key and line.value is not None:
+            beaten = by is not None and by.value != line.value
             yield Line(
                 Origin(line.path, line.line),
                 setting.option,
@@ -222,7 +268,7 @@ def _assignments(setting: Setting, read: list[Assignment], decides: Assignment |
                 None,
                 "",
                 line == decides,
-                Origin(decides.path, decides.line) if decides and beaten else None,
+                Origin(by.path, by.line) if by and beaten else None,
             )
 
 
@@ -231,11 +277,15 @@ def _ansible_connection(run: Run, arguments: str) -> AnsibleConnection:
     program = _openssh.find("ssh")
     if program is None:
         raise HardeningError("ansible: no ssh is installed on this host")
-    result = run([program, "-G", *shlex.split(arguments), "-o", "CanonicalizeHostname=no", _NOBODYS_HOST])
+    try:
+        words = shlex.split(arguments)
+    except ValueError as problem:
+        raise HardeningError(f"ansible: {arguments}: {problem}") from problem
+    result = run([program, "-G", *words, "-o", "CanonicalizeHostname=no", _NOBODYS_HOST])
     if result.code:
         raise HardeningError(f"ansible: ssh does not accept {arguments}: {result.err.strip()}")
-    words = dict(line.lower().split(" ", 1) for line in result.out.splitlines() if " " in line)
+    dump = dict(line.lower().split(" ", 1) for line in result.out.splitlines() if " " in line)
     interval, count = (
-        parse_whole_number(words.get(keyword, "0")) for keyword in ("serveraliveinterval", "serveralivecountmax")
+        parse_whole_number(dump.get(keyword, "0")) for keyword in ("serveraliveinterval", "serveralivecountmax")
     )
     return AnsibleConnection(arguments, interval, count)

@@ -81,6 +81,11 @@ def scope_text(statement: Statement) -> str:
     return " / ".join(str(block) for block in statement.scope if block != _EVERY_HOST)
 
 
+def covers_everybody(statement: Statement) -> bool:
+    """Whether a line depends on nothing."""
+    return all(str(block).lower() in ("host *", "match all") for block in statement.scope)
+
+
 def competing_lines(
     files: Files, found: dict[Setting, list[Statement]], winner: Winner, base: Connection, members: Members
 ) -> list[dict[str, Any]]:

@@ -123,7 +123,8 @@ def _plan_target(run: Run, program: str, target: Target, request: Request) -> Pl
     settings = list(request.wanted) if request.wanted else list(SSH)
     found = statements_by_setting(candidate, place, settings)
     scope = (Block("host", tuple(request.scope.split())),) if request.scope else ()
-    base = Connection(local_user=target.reader.name)
+    # Without a User line, ssh logs in under the local name.
+    base = Connection(user=target.reader.name, local_user=target.reader.name)
     connection = example_connection(scope, base, {})
     if connection is None:
         raise HardeningError(f"ssh: host: no host name can be thought of that {request.scope!r} selects")

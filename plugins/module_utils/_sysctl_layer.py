@@ -31,7 +31,7 @@ DEFAULT_PATH = "/etc/sysctl.d/zz-keepalive.conf"
 _PROC = "/proc/sys"
 _SYSCTL_CONF = "/etc/sysctl.conf"
 # Measured on Linux 6.18.
-_KERNEL_LARGEST = {
+KERNEL_LARGEST = {
     "tcp_keepalive_time": 8589934,
     "tcp_keepalive_intvl": 8589934,
     "tcp_keepalive_probes": 255,
@@ -125,7 +125,7 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
     target = {
         setting.option: value
         for setting, value in wished.items()
-        if isinstance(value, int) and 1 <= value <= _KERNEL_LARGEST[setting.option]
+        if isinstance(value, int) and 1 <= value <= KERNEL_LARGEST[setting.option]
     }
     boot_before = readings(disk, orders)["the next boot"]
     before = live if runtime else {setting.option: boot_value(setting, boot_before) for setting in settings}

@@ -26,6 +26,7 @@ _CHANNEL_TYPES = (
     "session:command",
     "session:shell",
     "session:subsystem:sftp",
+    "tun-connection",
     "x11-connection",
 )
 
