@@ -51,7 +51,8 @@ def audit_table(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _row(result: Mapping[str, Any]) -> tuple[str, ...]:
     if "findings" not in result:
-        return (str(result.get("msg", "was not reached")),)
+        reached = "msg" in result and not result.get("unreachable")
+        return (" ".join(str(result["msg"]).split()) if reached else "was not reached",)
     versions, timeline = result["versions"], result["timeline"]
     counts = [
         str(sum(finding["severity"] == severity for finding in result["findings"])) for severity in SEVERITIES[:2]
@@ -70,28 +71,35 @@ def _row(result: Mapping[str, Any]) -> tuple[str, ...]:
 def _noticed(end: Mapping[str, Any] | None) -> str:
     if not end:
         return "-"
+    if "gives_up" not in end:
+        return "by user"
     window = end["gives_up"]["idle"]
     return f"{window['earliest']:.0f} to {window['latest']:.0f} s" if window else "never"
 
 
 def _findings(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Each finding once, the worst first, with the hosts that have it."""
-    hosts: dict[tuple[str, str, str, str, str], list[str]] = {}
+    hosts: dict[tuple[str, str, str, str, str], dict[str, list[str]]] = {}
     for host, result in results.items():
         for finding in result.get("findings", []):
             where = f"{finding['path']}, line {finding['line']}: " if finding["path"] else ""
             key = (finding["severity"], finding["id"], finding["layer"], where + finding["what"], finding["do"])
-            hosts.setdefault(key, []).append(host)
+            users = hosts.setdefault(key, {}).setdefault(host, [])
+            users += [finding["user"]] if finding["user"] else []
     lines: list[str] = []
     for key, having in sorted(hosts.items(), key=lambda item: (SEVERITIES.index(item[0][0]), item[0])):
         severity, name, layer, what, do = key
         lines += [
             "",
-            *_wrapped(f"{severity}: {name} ({layer}) on ", ", ".join(having)),
+            *_wrapped(f"{severity}: {name} ({layer}) on ", ", ".join(_with_users(*item) for item in having.items())),
             *_wrapped("    ", what),
             *_wrapped("    -> ", do),
         ]
     return lines
+
+
+def _with_users(host: str, users: list[str]) -> str:
+    return f"{host} ({', '.join(users)})" if users else host
 
 
 def _contradictions(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -106,7 +114,10 @@ def _contradictions(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _wrapped(start: str, text: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent=start, subsequent_indent=" " * min(len(start), 7))
+    indent = " " * min(len(start), 7)
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:

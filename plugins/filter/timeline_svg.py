@@ -14,7 +14,7 @@ author:
 positional: title
 options:
   _input:
-    description: Label to timeline.
+    description: Label to timeline, or to several by user.
     type: dict
     required: true
   title:
@@ -41,15 +41,30 @@ _value:
   type: str
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from ansible.errors import AnsibleFilterError
 
 from ansible_collections.keepalive.hardening.plugins.module_utils._drawing import draw
 
 
-def timeline_svg(timelines: Mapping[str, Mapping[str, Any]], title: str = "An idle session whose path is cut") -> str:
-    """The filter."""
-    return draw(timelines, title)
+def timeline_svg(timelines: Any, title: str = "An idle session whose path is cut") -> str:
+    """The filter. Raises AnsibleFilterError for what are no timelines."""
+    if not isinstance(timelines, Mapping):
+        raise AnsibleFilterError(f"timeline_svg: {timelines!r} is not a dictionary of timelines")
+    return draw(dict(_flat(timelines)), str(title))
+
+
+def _flat(timelines: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Label to timeline; those that are by user, as a client's may be, get the user's name."""
+    for label, value in timelines.items():
+        if not isinstance(value, Mapping) or (prefix and "gives_up" not in value):
+            raise AnsibleFilterError(f"timeline_svg: {prefix}{label} is no timeline: {value!r}")
+        if "gives_up" in value:
+            yield f"{prefix}{label}", value
+        else:
+            yield from _flat(value, f"{label}, ")
 
 
 class FilterModule:

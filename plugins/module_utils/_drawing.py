@@ -16,7 +16,10 @@ _LANE = 58
 _BOTTOM = 62
 # More probes than this would be a black bar.
 _MOST_TICKS = 60
-_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
+_MOST_NUMBERS = 9
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
+# What the words above a lane take.
+_WORDS = 270
 
 _STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #1c2530 }
@@ -55,7 +58,7 @@ def draw(timelines: Mapping[str, Mapping[str, Any]], title: str) -> str:
         f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
         f'<text class="title" x="16" y="26">{escape(title)}</text>',
     ]
-    step = next((step for step in _STEPS if longest / step <= 10), _STEPS[-1])
+    step = next((step for step in _STEPS if longest / step <= _MOST_NUMBERS), int(longest / _MOST_NUMBERS) + 1)
     for seconds in range(0, int(longest) + 1, step):
         parts += [
             f'<line class="grid" x1="{x(seconds)}" y1="{_TOP}" x2="{x(seconds)}" y2="{lanes_end}"/>',
@@ -81,8 +84,9 @@ def _lane(label: str, end: Mapping[str, Any], y: int, x: Any, longest: float) ->
         width = float(x(window["latest"])) - float(x(window["earliest"]))
         yield f'<rect class="window" x="{x(window["earliest"])}" y="{y - 9}" width="{width:.1f}" height="18"/>'
     period = end["probes_every"]
-    moments = range(period, int(ends) + 1, period) if period else range(0)
-    for moment in moments[:_MOST_TICKS]:
+    # Of very many probes some stand for all.
+    stride = period * (int(ends / period / _MOST_TICKS) + 1) if period else 0
+    for moment in range(stride, int(ends) + 1, stride) if stride else ():
         if moment < ends:
             yield f'<line class="probe" x1="{x(moment)}" y1="{y - 8}" x2="{x(moment)}" y2="{y + 8}"/>'
     if window:
@@ -90,4 +94,5 @@ def _lane(label: str, end: Mapping[str, Any], y: int, x: Any, longest: float) ->
         text = f"gives up after {window['earliest']:.0f} to {window['latest']:.0f} s ({window['layer']})"
     else:
         text = "never gives up"
-    yield f'<text class="quiet" text-anchor="end" x="{x(ends)}" y="{y - 15}">{text}</text>'
+    words_end = max(float(x(ends)), _LEFT + _WORDS)
+    yield f'<text class="quiet" text-anchor="end" x="{words_end:.1f}" y="{y - 15}">{text}</text>'

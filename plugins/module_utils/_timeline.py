@@ -16,7 +16,8 @@ NEWEST = (99, 0)
 
 #: What goes on when the path is cut. Nothing is sent:
 IDLE = "idle"
-#: This end has sent something that is not acknowledged yet.
+#: This end has sent something before the cut that is not acknowledged yet. What sshd sends after the cut puts off its
+#: next probe: each time it gives up by an interval later, at most.
 IN_FLIGHT = "in_flight"
 #: This end keeps sending, more often than it would probe, such as top or tail -f on a server.
 STEADY_OUTPUT = "steady_output"
