@@ -39,7 +39,15 @@ from typing import Any
 
 from ansible_collections.keepalive.hardening.plugins.module_utils._findings import SEVERITIES
 
-_HEADINGS = ("host", "sshd", "notices a dead client", "ssh", "notices a dead server", *SEVERITIES[:2], "baselines held")
+_HEADINGS = (
+    "host",
+    "sshd version",
+    "notices a dead client",
+    "ssh version",
+    "notices a dead server",
+    *SEVERITIES[:2],
+    "baselines held",
+)
 _WIDTH = 110
 
 

@@ -87,8 +87,10 @@ class AnsibleConnection(NamedTuple):
     """What ssh makes of the arguments with which Ansible starts it on this host."""
 
     arguments: str
-    interval: int
-    count_max: int
+    interval: int = 0
+    count_max: int = 0
+    #: Why ssh does not take them at all.
+    problem: str = ""
 
 
 @dataclass(frozen=True)

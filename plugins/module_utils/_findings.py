@@ -79,7 +79,7 @@ def _server(facts: Facts) -> Iterator[Finding]:
             "sshd",
             f"sshd 9.2 to 9.4 probes at every second interval only: every {probe_period(end)} s, not every "
             f"{end.interval} s, and gives a dead client up after {_latest(end)}",
-            "choose the interval so that its double is safe, as an intent does, or install OpenSSH 9.5 or later",
+            "nothing, if the interval was chosen for that, as an intent does; OpenSSH 9.5 and later do not need it",
             openssh.origins.get("client_alive_interval"),
         )
     if end.interval and gives_up(end, STEADY_OUTPUT) != gives_up(end, "in_flight"):
@@ -284,7 +284,15 @@ def _kernel(facts: Facts) -> Iterator[Finding]:
 
 def _ansible(facts: Facts) -> Iterator[Finding]:
     for connection in facts.ansible:
-        if not connection.interval:
+        if connection.problem:
+            yield Finding(
+                "ansible-arguments-refused",
+                ERROR,
+                "ansible",
+                f"hosts that have these arguments cannot be reached (ssh {connection.arguments}): {connection.problem}",
+                "mend ssh_args, ansible_ssh_args, ansible_ssh_common_args or ansible_ssh_extra_args",
+            )
+        elif not connection.interval:
             yield Finding(
                 "ansible-never-probes",
                 WARNING,

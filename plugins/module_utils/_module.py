@@ -17,6 +17,7 @@ from ._command import Result, Run
 from ._errors import HardeningError
 from ._intent import WISHES, parse_intent
 from ._intent import plan as plan_intent
+from ._middleboxes import parse_idle_timeout
 from ._observation import observe
 from ._openssh import find, version
 from ._options import OPTIONS
@@ -82,9 +83,13 @@ def run_info() -> None:
     )
     params = module.params
     try:
+        path = params["path_idle_timeout"]
+        idle_timeout = parse_idle_timeout(path) if path else None
+    except ValueError as problem:
+        module.fail_json(msg=f"path_idle_timeout: {problem}")
+    try:
         layers = _present(params["layers"])
-        path = parse_intent({"path_idle_timeout": params["path_idle_timeout"]}).path_idle_timeout
-        facts = observe(layers, params["users"], params["ansible_ssh_args"], path, _runner(module))
+        facts = observe(layers, params["users"], params["ansible_ssh_args"], idle_timeout, runner(module))
     except (HardeningError, OSError) as problem:
         module.fail_json(msg=_printable(str(problem)))
     module.exit_json(changed=False, **_all_printable(report(facts)))
@@ -130,7 +135,7 @@ def _intended(module: AnsibleModule) -> dict[str, Any]:
     if intent is None:
         return {}
     sshd = find("sshd")
-    return plan_intent(parse_intent(intent), version(_runner(module), sshd) if sshd else NEWEST)
+    return plan_intent(parse_intent(intent), version(runner(module), sshd) if sshd else NEWEST)
 
 
 def _with_intent(params: dict[str, Any], intended: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +153,9 @@ def _with_intent(params: dict[str, Any], intended: dict[str, Any]) -> dict[str, 
     return merged
 
 
-def _runner(module: AnsibleModule) -> Run:
+def runner(module: AnsibleModule) -> Run:
+    """What the layers run programs by."""
+
     def run(command: list[str]) -> Result:
         # OpenSSH's and systemctl's words are read, so they have to be English.
         return Result(*module.run_command(command, environ_update={"LC_ALL": "C"}, handle_exceptions=False))
@@ -158,7 +165,7 @@ def _runner(module: AnsibleModule) -> Run:
 
 def _harden(module: AnsibleModule, chosen: dict[str, dict[str, Any]]) -> list[Plan]:
     """The plans of the chosen layers, carried out unless in check mode. Raises HardeningError."""
-    run = _runner(module)
+    run = runner(module)
     if module.check_mode:
         plans = [LAYERS[name].plan(options, run) for name, options in chosen.items()]
     else:

@@ -280,10 +280,10 @@ def _ansible_connection(run: Run, arguments: str) -> AnsibleConnection:
     try:
         words = shlex.split(arguments)
     except ValueError as problem:
-        raise HardeningError(f"ansible: {arguments}: {problem}") from problem
+        return AnsibleConnection(arguments, problem=str(problem))
     result = run([program, "-G", *words, "-o", "CanonicalizeHostname=no", _NOBODYS_HOST])
     if result.code:
-        raise HardeningError(f"ansible: ssh does not accept {arguments}: {result.err.strip()}")
+        return AnsibleConnection(arguments, problem=result.err.strip())
     dump = dict(line.lower().split(" ", 1) for line in result.out.splitlines() if " " in line)
     interval, count = (
         parse_whole_number(dump.get(keyword, "0")) for keyword in ("serveraliveinterval", "serveralivecountmax")

@@ -520,6 +520,13 @@ def test_an_ansible_whose_ssh_does_not_probe_is_named_with_its_arguments() -> No
     assert "(ssh -o ControlPersist=60s)" in finding.what
 
 
+def test_arguments_that_ssh_does_not_take_are_named_with_its_words() -> None:
+    facts = Facts(ansible=[AnsibleConnection("-F /nowhere", problem="Can't open user config file /nowhere")])
+    (finding,) = findings(facts)
+    assert (finding.id, finding.severity) == ("ansible-arguments-refused", ERROR)
+    assert "(ssh -F /nowhere): Can't open" in finding.what
+
+
 # --- all of them
 
 
