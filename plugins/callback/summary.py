@@ -101,6 +101,8 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
 def _notes(answer: Mapping[str, Any], changed: bool) -> Iterator[str]:
     if changed and not answer.get("files"):
         yield "files were right; the running system was not and is now"
+    if changed:
+        yield from answer.get("plan", {}).get("exceptions", [])
     for layer in answer.get("skipped_layers", []):
         yield f"has no {layer}, that layer was skipped"
     for line in answer["competing"]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+from collections.abc import Iterator, Mapping
 
 from ._errors import HardeningError
 from ._files import Account
@@ -39,16 +40,24 @@ def bystander() -> Account:
 
 def members_of_groups() -> dict[str, tuple[str, tuple[str, ...]]]:
     """Each local group that has a member: one of them, and all groups of that user."""
-    users = pwd.getpwall()
+    users, groups = pwd.getpwall(), grp.getgrall()
+    names = {group.gr_gid: group.gr_name for group in groups}
     members = {}
-    for group in grp.getgrall():
+    for group in groups:
         member = next(
             (user for user in users if user.pw_name in group.gr_mem or user.pw_gid == group.gr_gid),
             None,
         )
         if member:
-            members[group.gr_name] = (member.pw_name, group_names(member))
+            members[group.gr_name] = (member.pw_name, _group_names(member, names))
     return members
+
+
+def users_with_groups() -> Iterator[tuple[pwd.struct_passwd, tuple[str, ...]]]:
+    """Every local user with the names of its groups."""
+    names = {group.gr_gid: group.gr_name for group in grp.getgrall()}
+    for entry in pwd.getpwall():
+        yield entry, _group_names(entry, names)
 
 
 def _from_entry(entry: pwd.struct_passwd) -> Account:
@@ -56,7 +65,6 @@ def _from_entry(entry: pwd.struct_passwd) -> Account:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
 
 
-def group_names(entry: pwd.struct_passwd) -> tuple[str, ...]:
-    names = {group.gr_gid: group.gr_name for group in grp.getgrall()}
+def _group_names(entry: pwd.struct_passwd, names: Mapping[int, str]) -> tuple[str, ...]:
     gids = os.getgrouplist(entry.pw_name, entry.pw_gid)
     return tuple(names[gid] for gid in gids if gid in names)

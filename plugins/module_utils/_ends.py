@@ -58,7 +58,10 @@ def end_with(side: str, values: Mapping[str, Value], version: tuple[int, int], k
     interval, count = values.get(f"{word}_interval", 0), values.get(f"{word}_count_max", _DEFAULT_COUNT)
     if not isinstance(interval, int) or not isinstance(count, int):
         raise TypeError(f"{word}: {interval!r} and {count!r} are no numbers")
-    return End(side, interval, count, version, values.get("tcp_keepalive") is not False, kernel)
+    # One that does not say its version is taken for a new one.
+    return End(
+        side, interval, count, version if version > (0, 0) else NEWEST, values.get("tcp_keepalive") is not False, kernel
+    )
 
 
 def _value(setting: Setting, raw: Any) -> Value | None:
@@ -69,4 +72,7 @@ def _value(setting: Setting, raw: Any) -> Value | None:
         return parse_flag(str(raw))
     if isinstance(raw, bool):
         raise ValueError(f"{raw} is no number")
-    return parse_time(str(raw)) if setting.kind == "time" else parse_whole_number(str(raw))
+    number = parse_time(str(raw)) if setting.kind == "time" else parse_whole_number(str(raw))
+    if number > setting.high:
+        raise ValueError(f"{raw} is more than {setting.high}")
+    return number

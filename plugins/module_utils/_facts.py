@@ -84,13 +84,20 @@ class KernelSettings(NamedTuple):
 
 
 class AnsibleConnection(NamedTuple):
-    """What ssh makes of the arguments with which Ansible starts it on this host."""
+    """What Ansible's ssh on this host, a control node, makes of the arguments for another."""
 
-    arguments: str
+    host: str
     interval: int = 0
-    count_max: int = 0
     #: Why ssh does not take them at all.
     problem: str = ""
+
+
+class Failure(NamedTuple):
+    """What could not be read, and why."""
+
+    layer: str
+    why: str
+    user: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,7 @@ class Facts:
     live: Kernel = field(default_factory=Kernel)
     ansible: list[AnsibleConnection] = field(default_factory=list)
     path_idle_timeout: int | None = None
+    failures: list[Failure] = field(default_factory=list)
 
     @property
     def server_end(self) -> End | None:

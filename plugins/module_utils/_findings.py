@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ._facts import Facts, Line, OpenSSH, Origin
-from ._settings import SYSCTL
+from ._facts import Facts, Failure, Line, OpenSSH, Origin
+from ._intent import LOGIN_SECONDS
+from ._settings import SYSCTL, Setting
 from ._timeline import (
     IDLE,
+    IN_FLIGHT,
     REKEY_DUE,
     STEADY_OUTPUT,
     End,
@@ -21,6 +23,7 @@ from ._timeline import (
     login_patience,
     probe_period,
     refresh_period,
+    retransmission_timeout,
 )
 from ._values import GLOBAL_TIMEOUT, parse_channel_timeouts
 
@@ -32,10 +35,14 @@ WARNING = "warning"
 INFO = "info"
 SEVERITIES = (ERROR, WARNING, INFO)
 
-# How long Duo's push waits for an answer (uit.stanford.edu/service/authentication/twostep/push).
-_PUSH_SECONDS = 60
 # From here on an interval is not meant to notice dead peers; the baselines' idle timeouts begin with it.
 _IDLE_TIMEOUT_SECONDS = 300
+
+
+# RFC 1122, 4.2.3.5: at least 100 s, which is 8 (Documentation/networking/ip-sysctl.rst).
+_LEAST_RETRIES = 8
+# Names in one sentence.
+_MOST_HOSTS = 5
 
 
 class Finding(NamedTuple):
@@ -57,6 +64,7 @@ class Finding(NamedTuple):
 def findings(facts: Facts) -> list[Finding]:
     """Everything that is wrong, the worst first."""
     found = [
+        *(_unreadable(failure) for failure in facts.failures),
         *_server(facts),
         *_clients(facts),
         *_ends_together(facts),
@@ -66,12 +74,24 @@ def findings(facts: Facts) -> list[Finding]:
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
+def _unreadable(failure: Failure) -> Finding:
+    return Finding(
+        "cannot-be-read",
+        ERROR,
+        failure.layer,
+        failure.why,
+        "mend that first: nothing else can be told of it",
+        user=failure.user,
+    )
+
+
 def _server(facts: Facts) -> Iterator[Finding]:
     server, end = facts.server, facts.server_end
     if not server or not end:
         return
     openssh = server.openssh
     yield from _either_end("sshd", "client_alive", end, openssh, facts.path_idle_timeout)
+    yield from _blocks("sshd", "client_alive", end, openssh, facts.path_idle_timeout)
     if end.interval and doubles_interval(end.version):
         yield Finding(
             "doubled-interval",
@@ -82,7 +102,8 @@ def _server(facts: Facts) -> Iterator[Finding]:
             "nothing, if the interval was chosen for that, as an intent does; OpenSSH 9.5 and later do not need it",
             openssh.origins.get("client_alive_interval"),
         )
-    if end.interval and gives_up(end, STEADY_OUTPUT) != gives_up(end, "in_flight"):
+    silenced, probed = gives_up(end, STEADY_OUTPUT), gives_up(end, IN_FLIGHT)
+    if end.interval and silenced and probed and silenced.latest > probed.latest:
         yield Finding(
             "output-silences-probes",
             INFO,
@@ -134,17 +155,20 @@ def _server(facts: Facts) -> Iterator[Finding]:
 def _clients(facts: Facts) -> Iterator[Finding]:
     for user, end in facts.client_ends.items():
         openssh = facts.clients[user]
-        for finding in _either_end("ssh", "server_alive", end, openssh, facts.path_idle_timeout):
-            yield finding._replace(user=user)
+        for judge in (_either_end, _blocks):
+            for finding in judge("ssh", "server_alive", end, openssh, facts.path_idle_timeout):
+                # Who is a server first may never be a client.
+                mild = finding.id == "client-never-probes" and facts.server
+                yield finding._replace(user=user, severity=WARNING if mild else finding.severity)
         patience = login_patience(end)
-        if patience is not None and 0 < patience < _PUSH_SECONDS:
+        if patience is not None and 0 < patience < LOGIN_SECONDS:
             yield Finding(
                 "login-too-short",
                 WARNING,
                 "ssh",
                 f"a login that waits longer than {patience} s for the server's next word, as for a push on a phone, "
                 "is cut off: while logging in, ssh takes interval times count as its patience",
-                f"raise server_alive_count_max, so that the product is {_PUSH_SECONDS} or more",
+                f"raise server_alive_count_max, so that the product is {LOGIN_SECONDS} or more",
                 openssh.origins.get("server_alive_interval"),
                 user,
             )
@@ -202,11 +226,22 @@ def _either_end(layer: str, word: str, end: End, openssh: OpenSSH, path_idle_tim
             f"the path forgets a connection that was silent for {path_idle_timeout} s, and this end "
             + (f"sends something every {refresh} s only" if refresh else "never sends anything")
             + ": an idle session hangs, unless the other end keeps the path open",
-            f"set {interval} below {path_idle_timeout // _doubling(end)}, or give path_idle_timeout in an intent",
+            f"set {interval} below {path_idle_timeout // _doubling(end)}, or give path_idle_timeout in an intent"
+            if path_idle_timeout > _doubling(end)
+            else "have the path remember connections for longer: no interval is that short",
             origin,
         )
     for line in openssh.lines:
-        if line.scope and line.wins and line.option == interval and line.value == 0 and line.origin != origin:
+        yield from _shadowed(layer, line)
+
+
+def _blocks(layer: str, word: str, end: End, openssh: OpenSSH, path_idle_timeout: int | None) -> Iterator[Finding]:
+    """What is wrong for those alone whom a Match or Host block selects."""
+    everybodys = {finding.id for finding in _either_end(layer, word, end, openssh, path_idle_timeout)}
+    for line in openssh.lines:
+        if not (line.scope and line.wins and isinstance(line.value, int)) or line.origin in openssh.origins.values():
+            continue
+        if line.option == f"{word}_interval" and line.value == 0:
             yield Finding(
                 "block-never-probes",
                 WARNING,
@@ -215,7 +250,16 @@ def _either_end(layer: str, word: str, end: End, openssh: OpenSSH, path_idle_tim
                 "take the line out, if that is not meant",
                 line.origin,
             )
-        yield from _shadowed(layer, line)
+            continue
+        if line.option == f"{word}_interval":
+            scoped = end._replace(interval=line.value)
+        elif line.option == f"{word}_count_max":
+            scoped = end._replace(count_max=line.value)
+        else:
+            continue
+        for finding in _either_end(layer, word, scoped, openssh._replace(lines=[]), path_idle_timeout):
+            if finding.id not in everybodys:
+                yield finding._replace(what=f"{line.scope}: {finding.what}", origin=line.origin)
 
 
 def _shadowed(layer: str, line: Line) -> Iterator[Finding]:
@@ -236,7 +280,7 @@ def _ends_together(facts: Facts) -> Iterator[Finding]:
         silent = client if server.interval else server
         yield Finding(
             "one-end-probes",
-            WARNING,
+            INFO,
             "sshd" if silent.side == "server" else "ssh",
             f"when the path forgets a connection, only the end that probes notices: as a {silent.side}, this host "
             "is left hanging",
@@ -251,6 +295,7 @@ def _kernel(facts: Facts) -> Iterator[Finding]:
     for setting in SYSCTL:
         live, boot = getattr(facts.live, setting.option), kernel.next_boot[setting.option]
         origin = kernel.origins.get(setting.option)
+        yield from _unsafe_value(setting, live, boot, origin)
         if origin and not isinstance(boot, int):
             yield Finding(
                 "kernel-and-file-disagree",
@@ -282,25 +327,58 @@ def _kernel(facts: Facts) -> Iterator[Finding]:
         yield from _shadowed("sysctl", line)
 
 
+def _unsafe_value(setting: Setting, live: int, boot: Any, origin: Origin | None) -> Iterator[Finding]:
+    """What the kernel takes and nobody should give it."""
+    unsafe = [value for value in dict.fromkeys((live, boot)) if isinstance(value, int) and value < setting.low]
+    if unsafe:
+        yield Finding(
+            "unsafe-kernel-value",
+            ERROR,
+            "sysctl",
+            f"{setting.option} {unsafe[0]}: {setting.why_low or 'the kernel takes it for about 50 days'}",
+            f"set {setting.option} to {setting.low} or more",
+            origin,
+        )
+    elif setting.option == "tcp_retries2" and live < _LEAST_RETRIES:
+        yield Finding(
+            "data-given-up-early",
+            WARNING,
+            "sysctl",
+            f"an outage of {retransmission_timeout(live)[0]:.0f} s ends every TCP connection that has sent something",
+            f"set tcp_retries2 to {_LEAST_RETRIES} or more, as RFC 1122 recommends",
+            origin,
+        )
+
+
 def _ansible(facts: Facts) -> Iterator[Finding]:
+    # Not the arguments: they may hold a password, as those of a ProxyCommand.
+    by_problem: dict[str, list[str]] = {}
     for connection in facts.ansible:
         if connection.problem:
-            yield Finding(
-                "ansible-arguments-refused",
-                ERROR,
-                "ansible",
-                f"hosts that have these arguments cannot be reached (ssh {connection.arguments}): {connection.problem}",
-                "mend ssh_args, ansible_ssh_args, ansible_ssh_common_args or ansible_ssh_extra_args",
-            )
-        elif not connection.interval:
-            yield Finding(
-                "ansible-never-probes",
-                WARNING,
-                "ansible",
-                "a play hangs when a host vanishes: Ansible's ssh does not probe, nor does the master that "
-                f"ControlPersist keeps, whose options alone count for all that share it (ssh {connection.arguments})",
-                "harden this control node with the role client, or add -o ServerAliveInterval=30 to ssh_args",
-            )
+            by_problem.setdefault(connection.problem, []).append(connection.host)
+    for problem, hosts in by_problem.items():
+        yield Finding(
+            "ansible-arguments-refused",
+            ERROR,
+            "ansible",
+            f"{_some(hosts)} cannot be reached: {problem}",
+            "mend ssh_args, ansible_ssh_args, ansible_ssh_common_args or ansible_ssh_extra_args",
+        )
+    silent = [connection.host for connection in facts.ansible if not connection.interval and not connection.problem]
+    if silent:
+        yield Finding(
+            "ansible-never-probes",
+            WARNING,
+            "ansible",
+            f"a play hangs when {_some(silent)} vanishes: Ansible's ssh does not probe, nor does the master that "
+            "ControlPersist keeps, whose options alone count for all that share it",
+            "harden this control node with the role client, or add -o ServerAliveInterval=30 to ssh_args",
+        )
+
+
+def _some(hosts: list[str]) -> str:
+    more = len(hosts) - _MOST_HOSTS
+    return ", ".join(hosts[:_MOST_HOSTS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _doubling(end: End) -> int:

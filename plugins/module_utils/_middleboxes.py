@@ -33,6 +33,9 @@ def parse_idle_timeout(text: str) -> int:
     if text in IDLE_TIMEOUTS:
         return IDLE_TIMEOUTS[text]
     try:
-        return parse_whole_number(text)
+        seconds = parse_whole_number(text)
+        if seconds < 1:
+            raise ValueError
+        return seconds
     except ValueError:
         raise ValueError(f"{text!r} is neither a number of seconds nor one of {', '.join(IDLE_TIMEOUTS)}") from None

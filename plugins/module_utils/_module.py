@@ -22,6 +22,7 @@ from ._observation import observe
 from ._openssh import find, version
 from ._options import OPTIONS
 from ._report import report
+from ._settings import SSH, SSHD, SYSCTL, wanted_values
 from ._timeline import NEWEST
 from ._transaction import Plan, carry_out, exclusive_run
 
@@ -76,7 +77,7 @@ def run_info() -> None:
         argument_spec={
             "layers": {"type": "list", "elements": "str", "choices": list(LAYERS)},
             "users": {"type": "list", "elements": "str", "default": []},
-            "ansible_ssh_args": {"type": "list", "elements": "str", "default": []},
+            "ansible_ssh_args": {"type": "dict", "default": {}},
             "path_idle_timeout": {"type": "str"},
         },
         supports_check_mode=True,
@@ -84,7 +85,7 @@ def run_info() -> None:
     params = module.params
     try:
         path = params["path_idle_timeout"]
-        idle_timeout = parse_idle_timeout(path) if path else None
+        idle_timeout = None if path is None else parse_idle_timeout(path)
     except ValueError as problem:
         module.fail_json(msg=f"path_idle_timeout: {problem}")
     try:
@@ -130,12 +131,19 @@ def _choose(params: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], list[str
 
 
 def _intended(module: AnsibleModule) -> dict[str, Any]:
-    """What the intent comes to on this host; nothing where none is given."""
-    intent = module.params["intent"]
-    if intent is None:
+    """What the intent comes to on this host, with the values that win over it; nothing where none is given."""
+    params = module.params
+    if params["intent"] is None:
         return {}
     sshd = find("sshd")
-    return plan_intent(parse_intent(intent), version(runner(module), sshd) if sshd else NEWEST)
+    given: dict[str, dict[str, Any]] = {}
+    for layer, settings in (("sshd", SSHD), ("ssh", SSH), ("sysctl", SYSCTL)):
+        options = params[layer]
+        # Values for some users or hosts leave everybody else's to the intent.
+        if options and not options.get("match") and options.get("host", "*") == "*":
+            wanted = wanted_values(settings, options, layer)
+            given[layer] = {setting.option: value for setting, value in wanted.items()}
+    return plan_intent(parse_intent(params["intent"]), version(runner(module), sshd) if sshd else NEWEST, given)
 
 
 def _with_intent(params: dict[str, Any], intended: dict[str, Any]) -> dict[str, Any]:

@@ -10,54 +10,72 @@ import pwd
 import re
 import shlex
 import stat
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, TypeVar
 
 from . import _openssh, _ssh_layer, _sshd_layer, _sysctl_layer
-from ._accounts import account, bystander, group_names, members_of_groups
+from ._accounts import account, bystander, members_of_groups, users_with_groups
 from ._command import Run, time_limit
 from ._errors import HardeningError
-from ._facts import AnsibleConnection, Chroot, Facts, KernelSettings, Line, OpenSSH, Origin, Server
+from ._facts import AnsibleConnection, Chroot, Facts, Failure, KernelSettings, Line, OpenSSH, Origin, Server
 from ._files import Account, Disk
 from ._rivals import Judged, Members, Winner, covers_everybody, judged, scope_text, stated, statements_by_setting
 from ._settings import SSH, SSHD, SYSCTL, Setting, Value
-from ._ssh_match import Connection, example_connections, selects
+from ._ssh_match import Connection, criteria, example_connections, selects
 from ._ssh_tree import Place, Statement, ssh_winner, sshd_winner, walk
 from ._sysctl_placement import readings
 from ._sysctl_text import Assignment, normalize, winner
 from ._timeline import Kernel
 from ._values import parse_whole_number
 
-# A name service may know very many users.
-_MOST_USERS = 2000
-_NOBODYS_HOST = "keepalive.invalid"
+# A name service may be slow, and a file may include more files than anyone could read.
+_SECONDS = 150
+# login.defs(5), UID_MIN
+_FIRST_PERSON = 1000
+# Documentation/admin-guide/sysctl/fs.rst, overflowuid
+_NOBODY = 65534
+
+T = TypeVar("T")
 
 
 def observe(
-    layers: Iterable[str], users: list[str], ssh_arguments: list[str], path_idle_timeout: int | None, run: Run
+    layers: Iterable[str], users: list[str], ssh_arguments: dict[str, str], path_idle_timeout: int | None, run: Run
 ) -> Facts:
     """
-    The facts of the named layers.
+    The facts of the named layers; what cannot be read is one of them.
 
-    ``users`` are those whose own ssh_config counts, besides everybody's. Raises HardeningError for
-    a configuration that cannot be read.
+    ``users`` are those whose own ssh_config counts, besides everybody's, ``ssh_arguments`` those with which
+    Ansible reaches each host from this one. Raises HardeningError if root has to look and we are not root.
     """
+    if "sshd" in layers and os.geteuid() != 0:
+        raise HardeningError("sshd: sshd_config can only be read by root: run with become: true, or leave sshd out")
+    failures: list[Failure] = []
     return Facts(
-        server=_server(run) if "sshd" in layers else None,
-        clients=_clients(run, users) if "ssh" in layers else {},
-        kernel=_kernel() if "sysctl" in layers else None,
+        server=_attempt(failures, "sshd", lambda: _server(run)) if "sshd" in layers else None,
+        clients=_clients(run, users, failures) if "ssh" in layers else {},
+        kernel=_attempt(failures, "sysctl", _kernel) if "sysctl" in layers else None,
         live=_live() if _sysctl_layer.present() else Kernel(),
-        ansible=[_ansible_connection(run, arguments) for arguments in ssh_arguments],
+        ansible=[_ansible_connection(run, host, arguments) for host, arguments in ssh_arguments.items()],
         path_idle_timeout=path_idle_timeout,
+        failures=failures,
     )
+
+
+def _attempt(failures: list[Failure], layer: str, read: Callable[[], T], user: str = "") -> T | None:
+    """What ``read`` returns; where it fails or takes too long, that is noted."""
+    try:
+        with time_limit(_SECONDS, f"{layer}: reading the configuration"):
+            return read()
+    except (HardeningError, OSError, ValueError) as problem:
+        failures.append(Failure(layer, str(problem), user))
+        return None
 
 
 def _server(run: Run) -> Server:
     program = _openssh.find("sshd")
     if program is None:
         raise HardeningError("sshd: no sshd is installed on this host")
-    if os.geteuid() != 0:
-        raise HardeningError("sshd: sshd_config can only be read by root: run with become: true, or leave sshd out")
     place = Place(_sshd_layer.DEFAULT_PATH, posixpath.dirname(_sshd_layer.DEFAULT_PATH), has_drop_ins=True)
     disk = Disk()
     found = statements_by_setting(disk, place, SSHD)
@@ -76,26 +94,34 @@ def _server(run: Run) -> Server:
     )
 
 
-def _clients(run: Run, users: list[str]) -> dict[str, OpenSSH]:
+def _clients(run: Run, users: list[str], failures: list[Failure]) -> dict[str, OpenSSH]:
+    """By user, "" for everybody."""
+    readings = {"": lambda: _client(run, bystander())}
+    # Bound now: a loop's variable would be the last user for all.
+    readings.update({user: partial(_users_client, run, user) for user in dict.fromkeys(users)})
+    clients = {user: _attempt(failures, "ssh", read, user) for user, read in readings.items()}
+    return {user: client for user, client in clients.items() if client}
+
+
+def _users_client(run: Run, user: str) -> OpenSSH:
+    owner = account(user)
+    if os.geteuid() not in (0, owner.uid):
+        raise HardeningError(f"ssh: only root or {user} can read {user}'s file: run with become: true")
+    return _client(run, owner, owner)
+
+
+def _client(run: Run, reader: Account, owner: Account | None = None) -> OpenSSH:
+    """What ssh makes of the system's file, behind the owner's own."""
     program = _openssh.find("ssh")
     if program is None:
         raise HardeningError("ssh: no ssh is installed on this host")
-    version = _openssh.version(run, program)
-    clients = {"": _client(run, program, version, bystander(), [_system_place()])}
-    for owner in map(account, dict.fromkeys(users)):
-        if os.geteuid() not in (0, owner.uid):
-            raise HardeningError(f"ssh: only root or {owner.name} can read {owner.name}'s file: run with become: true")
-        own = Place(posixpath.join(owner.home, ".ssh", "config"), posixpath.join(owner.home, ".ssh"), owner.home)
-        with time_limit(_ssh_layer.USER_SECONDS, f"ssh: reading {own.main}, with what it includes,"):
-            clients[owner.name] = _client(run, program, version, owner, [own, _system_place()])
-    return clients
-
-
-def _system_place() -> Place:
-    return Place(_ssh_layer.DEFAULT_PATH, posixpath.dirname(_ssh_layer.DEFAULT_PATH))
-
-
-def _client(run: Run, program: str, version: tuple[int, int], reader: Account, places: list[Place]) -> OpenSSH:
+    if os.geteuid() != 0:
+        # ssh reads the file of whoever asks.
+        owner = reader
+    places = [Place(_ssh_layer.DEFAULT_PATH, posixpath.dirname(_ssh_layer.DEFAULT_PATH))]
+    if owner:
+        own = posixpath.join(owner.home, ".ssh")
+        places.insert(0, Place(posixpath.join(own, "config"), own, owner.home))
     disk = Disk(reader)
     # Without a User line, ssh logs in under the local name.
     base = Connection(user=reader.name, local_user=reader.name)
@@ -106,7 +132,7 @@ def _client(run: Run, program: str, version: tuple[int, int], reader: Account, p
     read = [statements_by_setting(disk, place, SSH) for place in places]
     both = {setting: [statement for found in read for statement in found[setting]] for setting in SSH}
     # What users prefer to the system's lines is their choice.
-    return _openssh_facts(version, dump, SSH, both, read[0], ssh_winner, base, {})
+    return _openssh_facts(_openssh.version(run, program), dump, SSH, both, read[0], ssh_winner, base, {})
 
 
 def _openssh_facts(
@@ -196,12 +222,20 @@ def _chroot_directories(
         yield "", statement.value
         return
     examples = example_connections(statement.scope, base, members_of_groups()) or [base]
-    for _count, entry in zip(range(_MOST_USERS), pwd.getpwall()):
-        # Of those that nobody singled out, many never log in.
-        if not statement.scope and entry.pw_shell.endswith(("/nologin", "/false")):
+    named = {
+        name
+        for block in statement.scope
+        for attribute, value in criteria(block)
+        if attribute == "user"
+        for name in value.split(",")
+    }
+    for entry, groups in users_with_groups():
+        # Services have users of their own, whom a pattern such as * selects and who never log in.
+        person = entry.pw_uid == 0 or (entry.pw_uid >= _FIRST_PERSON and entry.pw_uid != _NOBODY)
+        if not person and entry.pw_name not in named:
             continue
         for example in examples:
-            connection = example._replace(user=entry.pw_name, groups=group_names(entry))
+            connection = example._replace(user=entry.pw_name, groups=groups)
             # Who only may be selected is no reason for an alarm.
             if selects(statement.scope, connection) and sshd_winner(statements, connection) == statement:
                 yield entry.pw_name, _expanded(statement.value, entry)
@@ -272,20 +306,17 @@ def _assignments(setting: Setting, read: list[Assignment], decides: Assignment |
             )
 
 
-def _ansible_connection(run: Run, arguments: str) -> AnsibleConnection:
+def _ansible_connection(run: Run, host: str, arguments: str) -> AnsibleConnection:
     """What ssh, run as Ansible on this host would run it, makes of the arguments."""
     program = _openssh.find("ssh")
     if program is None:
-        raise HardeningError("ansible: no ssh is installed on this host")
+        return AnsibleConnection(host, problem="no ssh is installed on this control node")
     try:
         words = shlex.split(arguments)
     except ValueError as problem:
-        return AnsibleConnection(arguments, problem=str(problem))
-    result = run([program, "-G", *words, "-o", "CanonicalizeHostname=no", _NOBODYS_HOST])
+        return AnsibleConnection(host, problem=str(problem))
+    result = run([program, "-G", *words, "-o", "CanonicalizeHostname=no", host])
     if result.code:
-        return AnsibleConnection(arguments, problem=result.err.strip())
+        return AnsibleConnection(host, problem=result.err.strip())
     dump = dict(line.lower().split(" ", 1) for line in result.out.splitlines() if " " in line)
-    interval, count = (
-        parse_whole_number(dump.get(keyword, "0")) for keyword in ("serveraliveinterval", "serveralivecountmax")
-    )
-    return AnsibleConnection(arguments, interval, count)
+    return AnsibleConnection(host, parse_whole_number(dump.get("serveraliveinterval", "0")))

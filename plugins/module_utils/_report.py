@@ -33,7 +33,7 @@ def report(facts: Facts) -> dict[str, Any]:
     if facts.clients:
         effective["ssh"] = _by_user({user: client.effective for user, client in facts.clients.items()})
         origins["ssh"] = _by_user({user: _origins(client.origins) for user, client in facts.clients.items()})
-        versions["ssh"] = _version(facts.clients[""].version)
+        versions["ssh"] = _version(next(iter(facts.clients.values())).version)
         timelines["client"] = _by_user({user: timeline(end) for user, end in facts.client_ends.items()})
     if kernel:
         effective["sysctl"] = facts.live._asdict()

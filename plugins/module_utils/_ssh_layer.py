@@ -24,7 +24,7 @@ from ._staging import staged
 from ._transaction import Plan, Step
 
 DEFAULT_PATH = "/etc/ssh/ssh_config"
-USER_SECONDS = 150
+_USER_SECONDS = 150
 _HOST_PATTERNS = re.compile(r"!?[A-Za-z0-9.*?:_%@/-]+( +!?[A-Za-z0-9.*?:_%@/-]+)*")
 
 
@@ -60,7 +60,7 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
     for target in targets:
         name = target.reader.name
         # A user's files may include more files than anyone could read.
-        with time_limit(USER_SECONDS, f"ssh: reading {target.place.main}, with what it includes,"):
+        with time_limit(_USER_SECONDS, f"ssh: reading {target.place.main}, with what it includes,"):
             plans[name] = _plan_target(run, program, target, request)
     by_user = bool(options.get("users"))
 

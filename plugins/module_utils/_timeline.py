@@ -16,8 +16,7 @@ NEWEST = (99, 0)
 
 #: What goes on when the path is cut. Nothing is sent:
 IDLE = "idle"
-#: This end has sent something before the cut that is not acknowledged yet. What sshd sends after the cut puts off its
-#: next probe: each time it gives up by an interval later, at most.
+#: This end has sent something that is not acknowledged, before the cut or once after it.
 IN_FLIGHT = "in_flight"
 #: This end keeps sending, more often than it would probe, such as top or tail -f on a server.
 STEADY_OUTPUT = "steady_output"
@@ -30,6 +29,8 @@ _CLIENT_EARLY = 1
 _RTO_MIN = 0.2
 _RTO_MAX = 120
 _DOUBLINGS = 9
+# The first timeout, at most, on a path with a round trip of up to a second.
+_RTO_FIRST = 1
 # What a path with a round trip of a second adds to it: its first timeouts are longer than TCP_RTO_MIN.
 _SLOW_START = 3
 
@@ -80,19 +81,22 @@ def probe_period(end: End) -> int | None:
 
 def refresh_period(end: End) -> int | None:
     """How often this end makes a healthy silent connection send something, by whichever layer; None for never."""
-    kernel = end.kernel.tcp_keepalive_time if end.tcp_keepalive else None
+    kernel = end.kernel.tcp_keepalive_time if _kernel_probes(end) else None
     return min(filter(None, (probe_period(end), kernel)), default=None)
 
 
 def ends_healthy_after(end: End) -> int | None:
     """Silence after which a healthy connection is ended: a count of 0 does not wait for an answer; None for never."""
     waits = end.count_max > 0 or (end.side == "server" and end.version >= (8, 2))
-    return None if waits else probe_period(end)
+    impatient = [] if waits else [probe_period(end)]
+    if _kernel_probes(end) and end.kernel.tcp_keepalive_probes == 0:
+        impatient.append(end.kernel.tcp_keepalive_time)
+    return min(filter(None, impatient), default=None)
 
 
 def login_patience(end: End) -> int | None:
     """How long a client waits for the server's next word while logging in, such as on a push; None for ever."""
-    return end.interval * end.count_max if end.side == "client" and end.interval else None
+    return end.interval * end.count_max or None if end.side == "client" else None
 
 
 def retransmission_timeout(retries2: int) -> tuple[float, float]:
@@ -113,27 +117,48 @@ def gives_up(end: End, situation: str = IDLE) -> Window | None:
     patience = None if period is None or _never_counts(end) else period * end.count_max
     early = _CLIENT_EARLY if end.side == "client" else 0
     retried, retried_most = retransmission_timeout(end.kernel.tcp_retries2)
-    if situation in (IN_FLIGHT, STEADY_OUTPUT):
-        tcp = Window(retried, retried_most, "tcp_retries2")
-        if period is None or patience is None:
-            return tcp
-        return _sooner(Window(max(0, patience - early), period + patience, "ssh"), tcp)
-
     kernel = end.kernel
     probing = kernel.tcp_keepalive_intvl * kernel.tcp_keepalive_probes
-    idle = kernel.tcp_keepalive_time + probing
-    if period is None:
-        return Window(probing, idle, "tcp_keepalive") if end.tcp_keepalive else None
+    if situation not in (IN_FLIGHT, STEADY_OUTPUT) and period is None:
+        return Window(probing, kernel.tcp_keepalive_time + probing, "tcp_keepalive") if _kernel_probes(end) else None
+
     # An SSH probe is data in flight itself: from then on the kernel retries it, and no longer sends its own probes.
-    earliest = min(retried, retried_most if patience is None else patience - early)
-    latest = retried_most if patience is None else min(retried_most, patience)
-    layer = "ssh" if patience is not None and patience <= retried_most else "tcp_retries2"
-    if end.tcp_keepalive and probing < period:
-        # The kernel's probes fit in between, unless the cut comes shortly before SSH's.
-        earliest = min(earliest, probing)
-        layer = "tcp_keepalive" if idle < period else layer
-        period = min(period, idle)
-    return Window(max(0, earliest), period + latest, layer)
+    first_probe = period if period and situation != STEADY_OUTPUT else 0
+    tcp = Window(retried, first_probe + retried_most, "tcp_retries2")
+    if period is None or patience is None:
+        window = tcp
+    else:
+        # What sshd sends after the cut puts its next probe off.
+        off = end.interval if end.side == "server" and situation == IN_FLIGHT else 0
+        sooner = patience - early - (off if period > end.interval else 0)
+        window = _sooner(Window(max(0, sooner), period + patience + off, "ssh"), tcp)
+    idle = kernel.tcp_keepalive_time + probing
+    if situation == IDLE and period and _kernel_probes(end) and idle < period:
+        # All of the kernel's probes fit in between, unless the cut comes shortly before SSH's.
+        return Window(min(window.earliest, probing), idle + window.latest - period, "tcp_keepalive")
+    return window
+
+
+def survives(end: End) -> int | None:
+    """
+    The longest outage that ends no connection for certain, in whole seconds; None for any.
+
+    When the path is back, nothing happens until the kernel tries again what was in flight. It
+    doubles its waiting each time, up to TCP_RTO_MAX, so that may take as long as the outage did.
+    """
+    limits: list[float] = []
+    for window in filter(None, (gives_up(end, situation) for situation in (IDLE, IN_FLIGHT))):
+        if window.layer == "tcp_keepalive":
+            limits.append(end.kernel.tcp_keepalive_intvl * (end.kernel.tcp_keepalive_probes - 1))
+        else:
+            left = window.earliest - _RTO_FIRST
+            limits.append(max(left / 2, left - _RTO_MAX))
+    return max(0, int(min(limits))) if limits else None
+
+
+def outage_patience(outage: int) -> int:
+    """How long an end has to wait at least before it gives up, to survive any outage of that length."""
+    return outage + min(outage, _RTO_MAX) + _RTO_FIRST
 
 
 def timeline(end: End) -> dict[str, Any]:
@@ -146,6 +171,7 @@ def timeline(end: End) -> dict[str, Any]:
         "probes_every": probe_period(end),
         "refreshes_path_every": refresh_period(end),
         "gives_up": {name: window and window._asdict() for name, window in windows.items()},
+        "survives": survives(end),
         "ends_healthy_after": ends_healthy_after(end),
     }
     if end.side == "client":
@@ -157,6 +183,11 @@ def _sooner(one: Window, other: Window) -> Window:
     """When the first of two reasons ends the connection."""
     layer = one.layer if one.latest <= other.latest else other.layer
     return Window(min(one.earliest, other.earliest), min(one.latest, other.latest), layer)
+
+
+def _kernel_probes(end: End) -> bool:
+    """Whether the kernel does; negative times, which it takes, stand for about 50 days."""
+    return end.tcp_keepalive and min(end.kernel.tcp_keepalive_time, end.kernel.tcp_keepalive_intvl) > 0
 
 
 def _never_counts(end: End) -> bool:

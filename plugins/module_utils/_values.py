@@ -35,15 +35,12 @@ def parse_time(text: str) -> int:
     """
     Seconds in an OpenSSH time such as ``90``, ``1m30s`` or ``10s5`` (sshd_config(5), TIME FORMATS).
 
-    Raises ValueError where OpenSSH would refuse the text, or the time is too long for it.
+    Raises ValueError where OpenSSH would refuse the text.
     """
     parts = _TIME_PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"{text!r} is not a time that OpenSSH takes: write seconds (90) or units (1m30s)")
-    seconds = sum(int(number) * _UNIT_SECONDS[unit.lower()] for number, unit in parts)
-    if seconds > LONGEST_TIME:
-        raise ValueError(f"{text!r} is longer than {LONGEST_TIME} seconds, the most that OpenSSH can count")
-    return seconds
+    return sum(int(number) * _UNIT_SECONDS[unit.lower()] for number, unit in parts)
 
 
 def parse_whole_number(text: str) -> int:
@@ -81,6 +78,8 @@ def parse_channel_timeouts(pairs: dict[str, Any]) -> dict[str, int]:
                 f"or {GLOBAL_TIMEOUT} for all together"
             )
         timeouts[pattern] = parse_time(str(time))
+        if timeouts[pattern] > LONGEST_TIME:
+            raise ValueError(f"{time!r} is longer than {LONGEST_TIME} seconds, the most that OpenSSH can count")
     return timeouts
 
 

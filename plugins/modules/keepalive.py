@@ -22,7 +22,8 @@ options:
     description:
       - What connections shall do, in whole seconds. The values of all three layers follow from it, for the version of
         this host's sshd; what a layer's options say wins.
-      - Wishes that contradict each other are an error that names the nearest intent that can be kept.
+      - Wishes that contradict each other are an error that names the nearest that can be kept. RV(plan) lists what is
+        not kept all the same, such as where a layer's options say otherwise.
     type: dict
     suboptions:
       detect_within:
@@ -31,7 +32,10 @@ options:
           - While sshd 9.2 and later keeps sending, C(tcp_retries2) decides instead; RV(plan) lists such exceptions.
         type: str
       ride_out:
-        description: An outage up to this long ends no session.
+        description:
+          - An outage up to this long ends no session, whenever it comes.
+          - That takes a patience of twice that time, or of 120 seconds more, since TCP tries again after longer and
+            longer pauses.
         type: str
       path_idle_timeout:
         description:

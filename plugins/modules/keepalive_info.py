@@ -20,6 +20,7 @@ options:
     description:
       - The layers to look at. One that is named here and missing on the host is an error.
       - Without it, every layer that the host has.
+      - A configuration that cannot be read is a finding, and the other layers are looked at all the same.
     type: list
     elements: str
     choices: [sshd, ssh, sysctl]
@@ -35,11 +36,10 @@ options:
     type: str
   ansible_ssh_args:
     description:
-      - Arguments with which Ansible on this host, a control node, starts ssh. Arguments without which a play hangs when
-        a host vanishes are a finding.
-    type: list
-    elements: str
-    default: []
+      - Host to the arguments with which Ansible on this host, a control node, starts ssh for it. Arguments without which a
+        play hangs when that host vanishes are a finding. They are not in the result, since they may hold a password.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description: Can run in check mode, where it does the same.
@@ -72,8 +72,9 @@ EXAMPLES = r"""
 
 - name: Does a play on this control node notice a host that vanishes?
   keepalive.hardening.keepalive_info:
-    layers: [ssh]
-    ansible_ssh_args: ["{{ lookup('ansible.builtin.config', 'ssh_args', plugin_type='connection', plugin_name='ssh') }}"]
+    layers: []
+    ansible_ssh_args:
+      web1.example.com: "{{ lookup('ansible.builtin.config', 'ssh_args', plugin_type='connection', plugin_name='ssh') }}"
   delegate_to: localhost
   run_once: true
 """
@@ -126,6 +127,10 @@ timeline:
             RekeyLimit is due (C(rekey_due)).
           type: dict
           returned: always
+        survives:
+          description: The longest outage that ends no session for certain, whenever it comes.
+          type: int
+          returned: always
         ends_healthy_after:
           description: Silence after which a healthy session is ended, as a count of 0 makes a client do.
           type: int
@@ -149,6 +154,10 @@ timeline:
             session is C(idle), when data is C(in_flight), with C(steady_output), and for sshd before 8.7 when a time-based
             RekeyLimit is due (C(rekey_due)).
           type: dict
+          returned: always
+        survives:
+          description: The longest outage that ends no session for certain, whenever it comes.
+          type: int
           returned: always
         ends_healthy_after:
           description: Silence after which a healthy session is ended, as a count of 0 makes a client do.

@@ -68,8 +68,8 @@ def test_a_dead_peer_that_is_noticed_later_than_asked_for_is_an_exception() -> N
 @pytest.mark.parametrize(
     ("intent", "says"),
     [
-        ({"detect_within": 1}, "the nearest is detect_within: 2"),
-        ({"detect_within": 60, "ride_out": 120}, "contradict each other.*the nearest is detect_within: 12"),
+        ({"detect_within": 1}, "the nearest is detect_within: 3"),
+        ({"detect_within": 60, "ride_out": 120}, "contradict each other.*the nearest is detect_within: 244"),
         ({"path_idle_timeout": 1}, "the nearest is 2"),
     ],
 )

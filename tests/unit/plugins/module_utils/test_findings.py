@@ -13,6 +13,7 @@ from ansible_collections.keepalive.hardening.plugins.module_utils._facts import 
     AnsibleConnection,
     Chroot,
     Facts,
+    Failure,
     KernelSettings,
     Line,
     OpenSSH,
@@ -113,7 +114,7 @@ def test_this_collections_own_defaults_leave_nothing_but_what_is_good_to_know(
         clients={"": client(version=version), "alice": client(version=version)},
         kernel=boot(HARDENED),
         live=HARDENED,
-        ansible=[AnsibleConnection("-C", 30, 6)],
+        ansible=[AnsibleConnection("web1", 30)],
         path_idle_timeout=240,
     )
     assert ids(facts) == known
@@ -455,12 +456,12 @@ def test_a_line_that_wins_is_not_without_effect() -> None:
 def test_when_one_end_alone_probes_the_other_one_is_named() -> None:
     silent_server = Facts(server=server(0), clients={"": client()})
     finding = found("one-end-probes", silent_server)
-    assert (finding.severity, finding.layer) == (WARNING, "sshd")
+    assert (finding.severity, finding.layer) == (INFO, "sshd")
     assert "as a server, this host" in finding.what
     assert "role server" in finding.do
 
     finding = found("one-end-probes", Facts(server=server(), clients={"": client(0)}))
-    assert (finding.severity, finding.layer) == (WARNING, "ssh")
+    assert (finding.severity, finding.layer) == (INFO, "ssh")
     assert "as a client, this host" in finding.what
     assert "role client" in finding.do
 
@@ -513,18 +514,70 @@ def test_a_kernel_that_stays_as_it_is_has_nothing_wrong(values: Kernel) -> None:
 # --- Ansible
 
 
-def test_an_ansible_whose_ssh_does_not_probe_is_named_with_its_arguments() -> None:
-    facts = Facts(ansible=[AnsibleConnection("-C", 30, 3), AnsibleConnection("-o ControlPersist=60s", 0, 3)])
-    finding = found("ansible-never-probes", facts)
+def test_hosts_whose_loss_ansible_would_not_notice_are_named() -> None:
+    connections = [AnsibleConnection("web1", 30), *(AnsibleConnection(f"db{number}") for number in range(1, 8))]
+    finding = found("ansible-never-probes", Facts(ansible=connections))
     assert (finding.severity, finding.layer) == (WARNING, "ansible")
-    assert "(ssh -o ControlPersist=60s)" in finding.what
+    assert "when db1, db2, db3, db4, db5 and 2 more vanishes" in finding.what
+    assert "web1" not in finding.what
 
 
-def test_arguments_that_ssh_does_not_take_are_named_with_its_words() -> None:
-    facts = Facts(ansible=[AnsibleConnection("-F /nowhere", problem="Can't open user config file /nowhere")])
+def test_arguments_that_ssh_does_not_take_are_told_once_with_the_hosts() -> None:
+    problem = "Can't open user config file /nowhere"
+    facts = Facts(ansible=[AnsibleConnection("web1", problem=problem), AnsibleConnection("web2", problem=problem)])
     (finding,) = findings(facts)
     assert (finding.id, finding.severity) == ("ansible-arguments-refused", ERROR)
-    assert "(ssh -F /nowhere): Can't open" in finding.what
+    assert finding.what == f"web1, web2 cannot be reached: {problem}"
+
+
+def test_what_cannot_be_read_is_the_first_finding_and_no_reason_to_keep_quiet_of_the_rest() -> None:
+    facts = Facts(clients={"": client(0)}, failures=[Failure("sshd", "line 3: Bad configuration option", "")])
+    unreadable, silent = findings(facts)[:2]
+    assert (unreadable.id, unreadable.severity, unreadable.layer) == ("cannot-be-read", ERROR, "sshd")
+    assert "line 3" in unreadable.what
+    assert silent.id == "client-never-probes"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "words"),
+    [
+        (Kernel(tcp_keepalive_probes=0), "tcp_keepalive_probes 0: with 0 the kernel kills healthy idle connections"),
+        (Kernel(tcp_keepalive_time=-1), "tcp_keepalive_time -1: the kernel takes it for about 50 days"),
+        (Kernel(tcp_retries2=2), "tcp_retries2 2: a moment of packet loss would end connections"),
+    ],
+)
+@pytest.mark.parametrize("now", [True, False])
+def test_a_value_that_nobody_should_give_the_kernel_is_an_error(kernel: Kernel, words: str, now: bool) -> None:
+    facts = Facts(kernel=boot(STOCK if now else kernel), live=kernel if now else STOCK)
+    finding = found("unsafe-kernel-value", facts)
+    assert (finding.severity, finding.what) == (ERROR, words)
+
+
+@pytest.mark.parametrize(("retries", "early"), [(3, True), (7, True), (8, False), (15, False)])
+def test_data_is_not_given_up_before_rfc_1122_allows_it(retries: int, early: bool) -> None:
+    values = Kernel(tcp_retries2=retries)
+    assert ("data-given-up-early" in ids(Facts(kernel=boot(values), live=values))) is early
+
+
+BLOCK = "Match User batch"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "named"),
+    [
+        ("client_alive_interval", 0, "block-never-probes"),
+        ("client_alive_interval", 300, "interval-above-path"),
+        ("client_alive_count_max", 0, "count-zero"),
+        ("client_alive_count_max", 4, ""),
+        ("client_alive_interval", 20, ""),
+    ],
+)
+def test_what_is_wrong_for_those_of_a_block_alone_is_named_with_its_line(option: str, value: int, named: str) -> None:
+    scoped = line(option, str(value), value)._replace(scope=BLOCK, origin=Origin(MAIN, 99))
+    facts = Facts(server=server(30, lines=[scoped]), path_idle_timeout=240)
+    told = [finding for finding in findings(facts) if finding.origin == Origin(MAIN, 99)]
+    assert [finding.id for finding in told][:1] == ([named] if named else [])
+    assert all(BLOCK in finding.what for finding in told)
 
 
 # --- all of them
@@ -536,7 +589,7 @@ def test_the_worst_comes_first() -> None:
         clients={"": client(0)},
         kernel=boot(),
         live=Kernel(tcp_retries2=8),
-        ansible=[AnsibleConnection("", 0, 3)],
+        ansible=[AnsibleConnection("web1")],
     )
     severities = [finding.severity for finding in findings(facts)]
     assert severities == sorted(severities, key=SEVERITIES.index)
