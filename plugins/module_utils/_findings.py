@@ -140,6 +140,15 @@ def _server(facts: Facts) -> Iterator[Finding]:
             chroot.origin,
         )
     for line in openssh.lines:
+        if line.option == "channel_timeout" and line.scope and line.text.lower() == "none":
+            yield Finding(
+                "channel-timeout-locks-out",
+                ERROR,
+                "sshd",
+                f'sshd closes every login that {line.scope} selects ("internal error: bad timeout none")',
+                "give patterns a time of 0 instead, such as session:*=0",
+                line.origin,
+            )
         problem = _channel_timeout_problem(line.text, openssh.version) if line.option == "channel_timeout" else ""
         if problem:
             yield Finding(

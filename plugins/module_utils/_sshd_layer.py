@@ -72,7 +72,7 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
     dump, broken = _dump_or_complaint(run, program, path, connection)
     before = _openssh.values(dump, settings)
     if dump and not absent:
-        _require_known(run, program, dump, wanted)
+        _require_known(run, program, dump, wanted, match)
     changes = file_changes(disk, candidate.texts)
     if changes or broken:
         dump = _validated(run, program, candidate, place, connection, broken)
@@ -182,7 +182,7 @@ def _validated(
     return dump
 
 
-def _require_known(run: Run, program: str, dump: dict[str, str], wanted: dict[Setting, Value]) -> None:
+def _require_known(run: Run, program: str, dump: dict[str, str], wanted: dict[Setting, Value], match: str) -> None:
     _openssh.require_support(run, program, dump, wanted)
     values = {setting.option: value for setting, value in wanted.items()}
     if values.get("client_alive_count_max") == 0 and _openssh.version(run, program) < (8, 2):
@@ -192,6 +192,16 @@ def _require_known(run: Run, program: str, dump: dict[str, str], wanted: dict[Se
     timeouts = values.get("channel_timeout")
     if isinstance(timeouts, dict) and GLOBAL_TIMEOUT in timeouts and _openssh.version(run, program) < (9, 7):
         raise HardeningError("sshd: channel_timeout: before OpenSSH 9.7, global is taken and does nothing")
+    if match and timeouts == {}:
+        # Measured on 9.2, 10.0 and 10.6: "internal error: bad timeout none", in which case sshd -T sees nothing wrong.
+        raise HardeningError(
+            "sshd: channel_timeout: with ChannelTimeout none in a Match block sshd closes every login it selects; "
+            "give the patterns a time of 0 instead, such as {'session:*': 0}"
+        )
+    if match and timeouts and _openssh.version(run, program) <= (10, 0):
+        raise HardeningError(
+            "sshd: channel_timeout: up to OpenSSH 10.0 sshd takes ChannelTimeout in a Match block and ignores it"
+        )
 
 
 def _ours_first(changes: list[FileChange], absent: bool) -> list[FileChange]:

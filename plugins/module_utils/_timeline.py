@@ -106,9 +106,14 @@ def retransmission_timeout(retries2: int) -> tuple[float, float]:
     The kernel gives up at the first timeout that ends behind the least; the timeouts double
     up to TCP_RTO_MAX. Holds for round trips of up to a second.
     """
-    doubled = ((2 << min(retries2, _DOUBLINGS)) - 1) * _RTO_MIN
-    least = round(doubled + max(0, retries2 - _DOUBLINGS) * _RTO_MAX, 1)
+    least = retried_for(retries2 + 1)
     return least, round(least + min(least, _RTO_MAX) + _SLOW_START, 1)
+
+
+def retried_for(retransmissions: int) -> float:
+    """How long data is unacknowledged at least once it was sent again so many times."""
+    doubled = ((1 << min(retransmissions, _DOUBLINGS + 1)) - 1) * _RTO_MIN
+    return round(doubled + max(0, retransmissions - _DOUBLINGS - 1) * _RTO_MAX, 1)
 
 
 def gives_up(end: End, situation: str = IDLE) -> Window | None:

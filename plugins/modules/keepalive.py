@@ -79,6 +79,8 @@ options:
           - Idle time after which sshd closes a channel, by channel type pattern (C(ChannelTimeout), OpenSSH 9.2).
           - Keepalive probes do not count as activity. V({}) switches it off.
           - V(global), from OpenSSH 9.7, counts all channels together.
+          - In a C(Match) block it needs OpenSSH after 10.0, since older ones do not apply it, and V({}) is refused, since
+            sshd would close every login that the block selects. Give a pattern the time V(0) instead.
           - A pattern that matches no channel type, such as V(session), is refused, since sshd would take it and
             do nothing.
         type: dict

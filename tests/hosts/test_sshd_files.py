@@ -138,6 +138,19 @@ def test_channel_timeout_needs_openssh_9_2() -> None:
     assert snapshot() == before
 
 
+def test_no_block_is_given_a_channel_timeout_that_locks_out_or_does_nothing() -> None:
+    if not sshd_says("UnusedConnectionTimeout"):
+        assert_refused(r"needs OpenSSH 9\.2", channel_timeout={}, match="User alice")
+        return
+    assert_refused("closes every login", channel_timeout={}, match="User alice")
+    words = r"up to OpenSSH 10\.0" if "OpenSSH_10.6" not in run("ssh", "-V").stderr else ""
+    if words:
+        assert_refused(words, channel_timeout={"session:*": 60}, match="User alice")
+    else:
+        harden("sshd", channel_timeout={"session:*": 60}, match="User alice", reload=False)
+        assert sshd_says("ChannelTimeout", user="alice") == "session:*=60"
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -371,6 +371,15 @@ def test_which_channel_timeouts_match_depends_on_the_version(text: str, version:
     assert ("channel-timeout-matches-nothing" not in ids(facts)) is closes
 
 
+def test_a_block_that_closes_every_login_is_the_worst_that_can_be_found() -> None:
+    none = line("channel_timeout", "none", {})
+    locking = Facts(server=server(lines=[none._replace(scope="Match User alice")]))
+    finding = found("channel-timeout-locks-out", locking)
+    assert (finding.severity, finding.origin) == (ERROR, none.origin)
+    assert "every login that Match User alice selects" in finding.what
+    assert "channel-timeout-locks-out" not in ids(Facts(server=server(lines=[none])))
+
+
 # --- what is peculiar to ssh
 
 
