@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: The keepalive.hardening authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules that list and end SSH sessions: from options to result."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._errors import HardeningError
+from ._module import runner
+from ._session_ending import end_sessions
+from ._session_reading import read_sessions, sshd_period
+from ._sessions import VERDICTS, Conditions, Session, Verdict, hung_for, judge
+from ._values import parse_time
+
+_IDLE_AFTER = "5m"
+_CONDITIONS = ("user", "peer", "verdict", "idle_for", "hung_for", "older_than")
+
+
+def run_session_info() -> None:
+    """The whole of the module that lists sessions."""
+    module = AnsibleModule(
+        argument_spec={"idle_after": {"type": "str", "default": _IDLE_AFTER}}, supports_check_mode=True
+    )
+    try:
+        listed = _judged(module, _seconds(module.params, "idle_after") or 0)
+    except (HardeningError, OSError) as problem:
+        module.fail_json(msg=str(problem))
+    module.exit_json(changed=False, sessions=[_described(*item) for item in listed])
+
+
+def run_session() -> None:
+    """The whole of the module that ends sessions."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["absent"], "required": True},
+            "user": {"type": "list", "elements": "str"},
+            "peer": {"type": "list", "elements": "str"},
+            "verdict": {"type": "list", "elements": "str", "choices": list(VERDICTS)},
+            "idle_for": {"type": "str"},
+            "hung_for": {"type": "str"},
+            "older_than": {"type": "str"},
+            "idle_after": {"type": "str", "default": _IDLE_AFTER},
+            "none_is_own": {"type": "bool", "default": False},
+        },
+        required_one_of=[_CONDITIONS],
+        supports_check_mode=True,
+    )
+    try:
+        conditions = _conditions(module.params)
+        listed = _judged(module, _seconds(module.params, "idle_after") or 0)
+        meant = [(session, verdict) for session, verdict in listed if conditions.select(session, verdict)]
+        chosen = [(session, verdict) for session, verdict in meant if not session.own]
+        if chosen and not module.params["none_is_own"] and not any(session.own for session, _verdict in listed):
+            raise HardeningError(
+                "which of the sessions is Ansible's own cannot be told, so none is ended; where Ansible has come by "
+                "other ways than ssh, as with a local connection, set none_is_own: true"
+            )
+        how = {} if module.check_mode else end_sessions([session for session, _verdict in chosen])
+    except (HardeningError, OSError) as problem:
+        module.fail_json(msg=str(problem))
+    module.exit_json(
+        changed=bool(chosen),
+        sessions=[
+            {**_described(session, verdict), "ended": how.get(session.process.pid, "")} for session, verdict in chosen
+        ],
+        spared=[_described(session, verdict) for session, verdict in meant if session.own],
+    )
+
+
+def _judged(module: AnsibleModule, idle_after: float) -> list[tuple[Session, Verdict]]:
+    period = sshd_period(runner(module))
+    return [(session, judge(session, period, idle_after)) for session in read_sessions()]
+
+
+def _conditions(params: dict[str, Any]) -> Conditions:
+    """The conditions that are given. Raises HardeningError for one that is empty, which might select everything."""
+    for name in ("user", "peer", "verdict"):
+        given = params[name]
+        if given is not None and (not given or "" in given):
+            raise HardeningError(f"{name} is given and empty; leave it out if it is no condition")
+    for peer in params["peer"] or ():
+        try:
+            ipaddress.ip_network(peer, strict=False)
+        except ValueError as problem:
+            raise HardeningError(f"peer: {problem}") from problem
+    return Conditions(
+        params["user"] or (),
+        params["peer"] or (),
+        params["verdict"] or (),
+        _seconds(params, "idle_for"),
+        _seconds(params, "hung_for"),
+        _seconds(params, "older_than"),
+    )
+
+
+def _seconds(params: dict[str, Any], name: str) -> int | None:
+    if params[name] is None:
+        return None
+    try:
+        return parse_time(params[name])
+    except ValueError as problem:
+        raise HardeningError(f"{name}: {problem}") from problem
+
+
+def _described(session: Session, verdict: Verdict) -> dict[str, Any]:
+    """A session as the modules return it."""
+    sock = session.socket
+    hung = hung_for(session)
+    return {
+        "user": session.user,
+        "peer": sock.peer[0],
+        "peer_port": sock.peer[1],
+        "local": sock.local[0],
+        "local_port": sock.local[1],
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - session.age)),
+        "age": int(session.age),
+        "kind": session.kind,
+        "terminals": list(session.terminals),
+        "channels": session.channels,
+        "multiplexed": session.channels > 1,
+        "pid": session.process.pid,
+        "monitor_pid": session.monitor.pid,
+        "idle_for": None if session.idle_for is None else int(session.idle_for),
+        "hung_for": None if hung is None else int(hung),
+        "tcp": {
+            "last_received": sock.last_received,
+            "last_acknowledged": sock.last_acked,
+            "last_sent": sock.last_sent,
+            "unacknowledged": sock.unacked,
+            "retransmissions": sock.retransmits,
+            "timer": sock.timer_name,
+        },
+        "own": session.own,
+        "verdict": verdict.word,
+        "reason": verdict.reason,
+    }
