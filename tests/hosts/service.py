@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,10 @@ def answers(port: int = 22) -> bool:
 
 def reads() -> int:
     """Changes each time that sshd has read its configuration: it then writes its pid file."""
-    return PID_FILE.stat().st_mtime_ns if PID_FILE.exists() else 0
+    # sshd removes it before it writes it anew.
+    with suppress(FileNotFoundError):
+        return PID_FILE.stat().st_mtime_ns
+    return 0
 
 
 def reload() -> None:

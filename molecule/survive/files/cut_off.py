@@ -104,8 +104,11 @@ def cut_off(host: Host, lines: dict[str, list[str]]) -> set[str]:
             stack.callback(session.kill)
         ports = [session.stdout.readline().split()[1].decode() for session in sessions.values()]
         type_in_step(sessions, lines)
-        if missing := set(lines) - host.working():
-            raise RuntimeError(f"{host.name}: did not start: {missing}")
+        deadline = time.monotonic() + PATIENCE
+        while missing := set(lines) - host.working():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{host.name}: did not start: {missing}")
+            time.sleep(0.2)
         host.run(
             f"nft 'add table inet {TABLE}; add chain inet {TABLE} input {{ type filter hook input priority 0; }};"
             f" add rule inet {TABLE} input tcp sport {{ {','.join(ports)} }} drop'"
