@@ -87,22 +87,24 @@ def open_session(host: Host, account: str) -> subprocess.Popen[bytes]:
 
 
 def type_in_step(sessions: dict[str, subprocess.Popen[bytes]], lines: dict[str, list[str]]) -> None:
-    """Type the lines of all sessions, with a second between one and the next: Ctrl-Z wants something that runs."""
+    """Type the lines of all sessions, with a pause between one and the next: Ctrl-Z wants something that runs."""
     for step in itertools.zip_longest(*lines.values()):
         for session, line in zip(sessions.values(), step):
             if line is not None:
                 session.stdin.write(line.encode() + (b"" if line == CTRL_Z else b"\n"))
-        time.sleep(1)
+        time.sleep(2)
 
 
 def cut_off(host: Host, lines: dict[str, list[str]]) -> set[str]:
     """The accounts whose work outlives that their sessions are cut off."""
     host.run(f"pkill -9 -x 'work|tmux: server'; nft 'add table inet {TABLE}; delete table inet {TABLE}'")
     with contextlib.ExitStack() as stack:
-        sessions = {account: stack.enter_context(open_session(host, account)) for account in lines}
-        for session in sessions.values():
+        sessions, ports = {}, []
+        for account in lines:
+            session = sessions[account] = stack.enter_context(open_session(host, account))
             stack.callback(session.kill)
-        ports = [session.stdout.readline().split()[1].decode() for session in sessions.values()]
+            # One after the other: sshd turns some away from the tenth login at once on (MaxStartups).
+            ports.append(session.stdout.readline().split()[1].decode())
         type_in_step(sessions, lines)
         deadline = time.monotonic() + PATIENCE
         while missing := set(lines) - host.working():

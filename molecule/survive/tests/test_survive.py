@@ -66,7 +66,9 @@ def cut_off_everywhere(hosts: tuple[tuple[str, bool], ...]) -> dict[str, Future]
     def cut_off(name: str, has_systemd: bool) -> set[str]:
         accounts = ACCOUNTS | BY_SYSTEMD if has_systemd else ACCOUNTS
         command = [sys.executable, CUT_OFF, STATE / "ssh_config", name, DOCUMENT, *sorted(accounts)]
-        return set(json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout))
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return set(json.loads(done.stdout))
 
     pool = ThreadPoolExecutor(len(hosts))
     return {host[0]: pool.submit(cut_off, *host) for host in hosts}
