@@ -163,7 +163,9 @@ sessions:
       type: int
       returned: always
     tcp:
-      description: What the kernel knows of the connection. Seconds in C(last_received), C(last_acknowledged) and C(last_sent), segments in C(unacknowledged), how often they were sent again in C(retransmissions), and which C(timer) runs.
+      description:
+        - What the kernel knows of the connection. Seconds in C(last_received), C(last_acknowledged) and C(last_sent), segments in C(unacknowledged), how often
+          they were sent again in C(retransmissions), and which C(timer) runs.
       type: dict
       returned: always
     own:
