@@ -63,16 +63,23 @@ def _program(pid: int) -> str:
     return ""
 
 
-def open_sockets(pid: int) -> set[int]:
-    """The inodes of the sockets that a process has open."""
-    inodes = set()
+def open_sockets(pid: int) -> list[int]:
+    """The inodes of the sockets that a process has open, in the order of their descriptors."""
+    inodes = []
     with suppress(OSError):
-        for descriptor in os.listdir(f"/proc/{pid}/fd"):
+        for descriptor in sorted(os.listdir(f"/proc/{pid}/fd"), key=int):
             with suppress(OSError, ValueError):
                 target = os.readlink(f"/proc/{pid}/fd/{descriptor}")
                 if target.startswith("socket:["):
-                    inodes.add(int(target[8:-1]))
+                    inodes.append(int(target[8:-1]))
     return inodes
+
+
+def is_ours(pid: int) -> bool:
+    """Whether it is a process of this host, not of a container that may share the host's network."""
+    with suppress(OSError):
+        return os.readlink(f"/proc/{pid}/ns/pid") == os.readlink("/proc/self/ns/pid")
+    return False
 
 
 def ancestors(pid: int) -> Iterator[Process]:

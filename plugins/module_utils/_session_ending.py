@@ -18,15 +18,24 @@ from ._sessions import Session
 # What sshd takes to end the session's terminal, PAM session and processes.
 _POLITE_SECONDS = 5.0
 _FIRM_SECONDS = 5.0
+_AT_ONCE = 100
 
 
 def end_sessions(sessions: list[Session]) -> dict[int, str]:
     """
-    End the sessions, side by side.
+    End the sessions, many side by side.
 
     Returns how each ended, by the pid of its process: politely, firmly, or by_itself before we came.
     Raises HardeningError for one that cannot be ended.
     """
+    how: dict[int, str] = {}
+    # Each takes two descriptors, of which a process may have some hundred.
+    for start in range(0, len(sessions), _AT_ONCE):
+        how.update(_end(sessions[start : start + _AT_ONCE]))
+    return how
+
+
+def _end(sessions: list[Session]) -> dict[int, str]:
     with _handles(sessions) as handles:
         how = {pid: "politely" if held else "by_itself" for pid, held in handles.items()}
         for session in sessions:

@@ -14,7 +14,7 @@ from . import _openssh, _sshd_layer
 from ._command import Run
 from ._ends import end_with
 from ._errors import HardeningError
-from ._processes import Process, ancestors, open_sockets, processes, seconds_since_boot
+from ._processes import Process, ancestors, is_ours, open_sockets, processes, seconds_since_boot
 from ._sessions import PROGRAMS, Session, sessions
 from ._settings import SSHD
 from ._ssh_match import Connection
@@ -31,7 +31,8 @@ def read_sessions() -> list[Session]:
     if os.geteuid() != 0:
         raise HardeningError("only root can see whose connection is whose: run with become: true")
     found = processes()
-    sockets = {process.pid: open_sockets(process.pid) for process in found if process.program in PROGRAMS}
+    sshds = [process.pid for process in found if process.program in PROGRAMS and is_ours(process.pid)]
+    sockets = {pid: open_sockets(pid) for pid in sshds}
     users = _names({process.uid for process in found if process.pid in sockets})
     listed = sessions(found, sockets, established(), _terminals(), users, seconds_since_boot())
     line = list(ancestors(os.getpid()))

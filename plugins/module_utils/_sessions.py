@@ -64,7 +64,7 @@ class Verdict(NamedTuple):
 
 def sessions(
     processes: Collection[Process],
-    open_sockets: Mapping[int, set[int]],
+    open_sockets: Mapping[int, Collection[int]],
     connections: Collection[TcpSocket],
     terminals: Mapping[str, float],
     users: Mapping[int, str],
@@ -73,8 +73,8 @@ def sessions(
     """
     The sessions, oldest first.
 
-    ``open_sockets`` are the inodes that each of sshd's processes has open, ``terminals`` maps a terminal to
-    the seconds since it was used, ``users`` a uid to a name, and ``now`` are the seconds since the boot.
+    ``open_sockets`` are the inodes that each of sshd's processes has open, by descriptor, ``terminals`` maps a
+    terminal to the seconds since it was used, ``users`` a uid to a name, and ``now`` are the seconds since the boot.
     """
     by_inode = {connection.inode: connection for connection in connections}
     children: dict[int, list[Process]] = {}
@@ -82,12 +82,12 @@ def sessions(
         children.setdefault(process.parent, []).append(process)
     for process in sorted(processes, key=lambda process: process.started):
         title = _SESSION_TITLE.match(process.title) if process.program in PROGRAMS else None
-        held = [by_inode[inode] for inode in sorted(open_sockets.get(process.pid, ())) if inode in by_inode]
+        held = [by_inode[inode] for inode in open_sockets.get(process.pid, ()) if inode in by_inode]
         monitor = _monitor(process, processes, open_sockets, held)
         # Sessions of an sshd that a user has started are none of this host's.
         if not title or not held or monitor.uid != 0:
             continue
-        # What passes through a tunnel was opened later, and not by the monitor.
+        # What passes through a tunnel was opened later, with a higher descriptor, and not by the monitor.
         watched = [one for one in held if one.inode in open_sockets.get(monitor.pid, ())]
         started = children.get(process.pid, [])
         names = tuple(name for name in (title["what"] or "").split(",") if "/" in name)
@@ -100,17 +100,15 @@ def sessions(
             names,
             len(started),
             now - process.started,
-            # What runs beside the terminals may be at work while nobody types.
-            None
-            if len(started) > len(names)
-            else min((terminals[name] for name in names if name in terminals), default=None),
+            # What runs beside the terminals, or passes through a tunnel, may be at work while nobody types.
+            None if len(started) > len(names) or len(held) > 1 else _unused(names, terminals, now - process.started),
         )
 
 
 def _monitor(
     process: Process,
     processes: Collection[Process],
-    open_sockets: Mapping[int, set[int]],
+    open_sockets: Mapping[int, Collection[int]],
     held: list[TcpSocket],
 ) -> Process:
     """The parent that holds the same connection; for root's own sessions there is none."""
@@ -119,6 +117,13 @@ def _monitor(
         if watches and any(one.inode in open_sockets.get(other.pid, ()) for one in held):
             return other
     return process
+
+
+def _unused(names: tuple[str, ...], terminals: Mapping[str, float], age: float) -> float | None:
+    """Since any of the terminals was used; None where one is not known. The wall clock they are told by may jump."""
+    if not names or any(name not in terminals for name in names):
+        return None
+    return min(age, *(terminals[name] for name in names))
 
 
 def _kind(what: str | None, terminals: tuple[str, ...], started: list[Process]) -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def session(idle_for: float | None = 5.0, **fields: Any) -> Session:
 
 def listed(
     *processes: Process,
-    held: dict[int, set[int]] | None = None,
+    held: Mapping[int, Collection[int]] | None = None,
     connections: tuple[TcpSocket, ...] = (connection(),),
     terminals: dict[str, float] | None = None,
     users: dict[int, str] | None = None,
@@ -188,6 +189,27 @@ def test_a_tunnel_is_listed_while_connections_pass_through_it() -> None:
     passing = (connection(78), connection(79))
     (found,) = listed(LISTENER, MONITOR, own, held=held, connections=(*passing, connection()))
     assert found.socket.inode == CONNECTION
+
+
+def test_work_that_passes_through_an_unused_terminals_tunnel_makes_it_unknown_what_is_idle() -> None:
+    held = {MONITOR.pid: {CONNECTION}, OWN.pid: {CONNECTION, 78}}
+    (found,) = listed(
+        LISTENER, MONITOR, OWN, SHELL, held=held, connections=(connection(), connection(78)), terminals={"pts/0": 90.0}
+    )
+    assert found.idle_for is None
+
+
+def test_without_a_monitor_the_lowest_descriptor_is_the_sessions_own() -> None:
+    """As for root before 9.8; the kernel's numbers of sockets are in no order."""
+    own = OWN._replace(parent=LISTENER.pid, uid=0, title="sshd: root")
+    (found,) = listed(LISTENER, own, held={own.pid: [CONNECTION, 5]}, connections=(connection(5), connection()))
+    assert found.socket.inode == CONNECTION
+
+
+def test_nobody_is_idle_for_longer_than_the_session_lasts() -> None:
+    """The clock was set forward by an hour."""
+    (found,) = listed(LISTENER, MONITOR, OWN, SHELL, terminals={"pts/0": 3600.0})
+    assert found.idle_for == found.age
 
 
 def test_the_oldest_comes_first() -> None:
