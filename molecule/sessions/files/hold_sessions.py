@@ -28,9 +28,9 @@ from typing import Any
 # After this everything is put back, whatever has become of the test.
 PATIENCE = 240
 # sshd turns some clients away from the tenth login at once on (MaxStartups).
+LOGINS_AT_ONCE = 5
 # Answers whoever comes through a tunnel; sshd would take offence at those who do not log in (PerSourcePenalties).
 GREETER = 2299
-LOGINS_AT_ONCE = 5
 # Much longer than an answer takes.
 ANSWER = 3
 
@@ -166,9 +166,9 @@ class Sessions:
         for name in names:
             self.held[name].keep_passing()
 
-    def cut(self, connections: list[tuple[str, int]]) -> None:
-        """Hear nothing any more of these servers on these ports."""
-        rules = [f"ip saddr {address} tcp dport {port} drop" for address, port in connections]
+    def cut(self, ports: list[tuple[str, int, int]]) -> None:
+        """Hear nothing any more of these servers, from their port on ours."""
+        rules = [f"ip saddr {address} tcp sport {theirs} tcp dport {ours} drop" for address, theirs, ours in ports]
         nft(CUT.format("\n    ".join(rules)))
 
     def alive(self, names: list[str]) -> dict[str, bool]:

@@ -125,7 +125,6 @@ WRONG: dict[str, dict[str, Any]] = {
     "a time that is none": {"older_than": "soon"},
 }
 
-#: What a module returned, by host.
 # What hold_sessions.py finds at the end of its tunnels.
 GREET = """
 import socket
@@ -135,7 +134,20 @@ while True:
     guests[-1].sendall(b"welcome\\n")
 """
 
+#: What a module returned, by host.
 Answers = dict[str, dict[str, Any]]
+
+
+class Connection(NamedTuple):
+    """What tells a client's connections to one server apart; its port may lead to several of the server's."""
+
+    client_port: int
+    server_port: int
+    ipv6: bool
+
+    @classmethod
+    def of(cls, session: dict[str, Any]) -> Connection:
+        return cls(session["peer_port"], session["local_port"], ":" in session["peer"])
 
 
 class Step(NamedTuple):
@@ -150,8 +162,8 @@ class Step(NamedTuple):
 class Story(NamedTuple):
     """Everything that was seen."""
 
-    #: By server and session, the client's port.
-    ports: dict[str, dict[str, int]]
+    #: By server and session, those that have one of their own.
+    connections: dict[str, dict[str, Connection]]
     versions: dict[str, tuple[int, ...]]
     #: By server, the seconds of silence after which its sshd probes.
     periods: dict[str, int]
@@ -175,14 +187,15 @@ class Story(NamedTuple):
         return found
 
     def sessions(self, answers: Answers, server: str, name: str, key: str = "sessions") -> list[dict[str, Any]]:
-        port = self.ports[server][name]
-        return [session for session in answers[server][key] if session["peer_port"] == port]
+        wanted = self.connections[server][name]
+        return [session for session in answers[server][key] if Connection.of(session) == wanted]
 
     def names(self, answers: Answers, server: str, key: str = "sessions") -> set[str]:
         """The names of those in an answer; what the tests did not open is named by user and port."""
-        names = {port: name for name, port in self.ports[server].items()}
+        names = {connection: name for name, connection in self.connections[server].items()}
         return {
-            names.get(session["peer_port"], "{user}:{peer_port}".format(**session)) for session in answers[server][key]
+            names.get(Connection.of(session), "{user}:{peer_port}".format(**session))
+            for session in answers[server][key]
         }
 
 
@@ -257,8 +270,8 @@ class Lab:
         command = ["ansible-playbook", "keepalive.hardening.reap", "-i", self._inventory, "--limit", "session_servers"]
         return _ansible(*command, "-e", f"reap_hung_for={REAP_HUNG_FOR}s")
 
-    def open(self, sessions: dict[str, Held]) -> dict[str, dict[str, int]]:
-        """Open sessions on every server; by server and name, the ports of those with a connection of their own."""
+    def open(self, sessions: dict[str, Held]) -> dict[str, dict[str, Connection]]:
+        """Open sessions on every server; returns by server and name the connections that they do not share."""
         wanted = {
             f"{server}.{name}": {
                 "server": server,
@@ -270,7 +283,11 @@ class Lab:
         }
         opened = self.hold("open", user=VALUES["sessions_client"], sessions=wanted)
         return {
-            server: {name: opened[f"{server}.{name}"] for name in sessions if opened[f"{server}.{name}"]}
+            server: {
+                name: Connection(port, held.port, held.ipv6)
+                for name, held in sessions.items()
+                if (port := opened[f"{server}.{name}"])
+            }
             for server in self.addresses
         }
 
@@ -282,7 +299,9 @@ class Lab:
         address = self.addresses[server]
         yield VALUES["sessions_network"] + address.rpartition(".")[2] if held.ipv6 else address
 
-    def cut(self, names: list[str], ports: dict[str, dict[str, int]], seconds: float) -> dict[str, dict[str, float]]:
+    def cut(
+        self, names: list[str], connections: dict[str, dict[str, Connection]], seconds: float
+    ) -> dict[str, dict[str, float]]:
         """
         Have neither end hear of the other any more in the sessions of these names, and look on for some seconds.
 
@@ -291,19 +310,25 @@ class Lab:
         watch = CHECKOUT.joinpath("molecule/sessions/files/cut_and_watch.py").read_text()
 
         def run(server: str) -> dict[str, float]:
-            arguments = " ".join(str(ports[server][name]) for name in names)
+            arguments = " ".join("{0.client_port}:{0.server_port}".format(connections[server][name]) for name in names)
             interpreter = f"python3 - {seconds} {self._client_address} {arguments}"
-            hung = json.loads(self.on_servers({server: watch}, interpreter)[server])
-            return {name: hung[str(port)] for name, port in ports[server].items() if str(port) in hung}
+            hung = {
+                Connection(*ports): after
+                for *ports, after in json.loads(self.on_servers({server: watch}, interpreter)[server])
+            }
+            return {name: hung[connection] for name, connection in connections[server].items() if connection in hung}
 
-        with ThreadPoolExecutor(len(ports)) as pool:
-            seen = pool.map(run, ports)
+        with ThreadPoolExecutor(len(connections)) as pool:
+            seen = pool.map(run, connections)
             # The servers may be somewhat earlier: what counts is what they hear.
             time.sleep(1)
-            self.hold(
-                "cut", connections=[(self.addresses[server], ports[server][name]) for server in ports for name in names]
-            )
-            return dict(zip(ports, seen))
+            ports = [
+                (self.addresses[server], connection.server_port, connection.client_port)
+                for server in connections
+                for connection in map(connections[server].__getitem__, names)
+            ]
+            self.hold("cut", ports=ports)
+            return dict(zip(connections, seen))
 
     @contextmanager
     def restored(self) -> Iterator[None]:
@@ -341,16 +366,16 @@ def tell(inventory: str, ssh_config: str) -> Story:
         lab = Lab(inventory, ssh_config, stack)
         stack.enter_context(lab.more_sshds())
         stack.enter_context(lab.restored())
-        ports = lab.open(HELD)
+        connections = lab.open(HELD)
         lab.open(SHARING)
         lab.hold("keep_typing", names=[f"{server}.{name}" for name in TYPING for server in lab.addresses])
         lab.hold("keep_passing", names=[f"{server}.used-tunnel" for server in lab.addresses])
         time.sleep(IDLE_AFTER + 1)
         versions = _versions(lab)
-        story = Story(ports, versions, _periods(lab, versions), lab.list(), {}, {}, {}, {}, {}, {}, [])
+        story = Story(connections, versions, _periods(lab, versions), lab.list(), {}, {}, {}, {}, {}, {}, [])
 
         names = [name for name, held in HELD.items() if held.cut and held.user == "alice"]
-        story.hung_after.update(lab.cut(names, ports, 2 * max(story.periods.values())))
+        story.hung_after.update(lab.cut(names, connections, 2 * max(story.periods.values())))
         story.after.update(lab.list())
         _end_some(lab, story)
         return story
@@ -387,7 +412,7 @@ def _end_some(lab: Lab, story: Story) -> None:
     story.ended.update(lab.list())
 
     # What reap.yml is to find, after a while.
-    lab.cut(["carol-cut"], story.ports, 2)
+    lab.cut(["carol-cut"], story.connections, 2)
     stopped = {server: story.session(story.before, server, "dave-stopped")["pid"] for server in lab.addresses}
     lab.on_servers({server: f"kill -STOP {pid}" for server, pid in stopped.items()})
     step("stubborn", lab.end(user="dave", older_than="0"))

@@ -61,7 +61,7 @@ def test_nothing_is_listed_that_is_none_of_the_hosts_sessions(story, server):
     """Neither a user's process that looks like a session nor the sessions of a user's own sshd."""
     others = {name for name in story.names(story.before, server) if not name.startswith("admin:")}
     assert others <= LISTED
-    assert story.ports[server]["own-sshd"]
+    assert story.connections[server]["own-sshd"]
 
 
 @pytest.mark.parametrize("name", sorted(LISTED - {"used-tunnel"}))
