@@ -38,8 +38,8 @@ def _readable(pids: Iterator[str]) -> Iterator[Process]:
 
 
 def read_process(pid: int) -> Process | None:
-    """The process of that number; None if there is none."""
-    with suppress(OSError, ValueError, IndexError):
+    """The process of that number; None if there is none. Raises OSError if that cannot be seen."""
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError, ValueError, IndexError):
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
             # proc(5): the name, in parentheses, may hold anything; state, ppid and so on follow it.
             name, _parenthesis, rest = stream.read().partition("(")[2].rpartition(")")

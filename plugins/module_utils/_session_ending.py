@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -20,13 +21,16 @@ _POLITE_SECONDS = 5.0
 _FIRM_SECONDS = 5.0
 _AT_ONCE = 100
 
+#: How a session ended that nothing ends.
+NOT = "not"
+
 
 def end_sessions(sessions: list[Session]) -> dict[int, str]:
     """
     End the sessions, many side by side.
 
-    Returns how each ended, by the pid of its process: politely, firmly, or by_itself before we came.
-    Raises HardeningError for one that cannot be ended.
+    Returns how each ended, by the pid of its process: politely, firmly, by_itself before we came, or NOT.
+    Raises HardeningError or OSError for what cannot be told, with none of the last hundred ended.
     """
     how: dict[int, str] = {}
     # Each takes two descriptors, of which a process may have some hundred.
@@ -47,12 +51,7 @@ def _end(sessions: list[Session]) -> dict[int, str]:
                 how[pid] = "firmly"
                 _signal(held, signal.SIGKILL)
         _wait(handles, _FIRM_SECONDS)
-        stuck = [str(pid) for pid, held in handles.items() if _alive(held)]
-    if stuck:
-        raise HardeningError(
-            f"cannot be killed: process {', '.join(stuck)}; they wait for the kernel, such as a dead disk"
-        )
-    return how
+        return {pid: NOT if _alive(handles[pid]) else ended for pid, ended in how.items()}
 
 
 @contextmanager
@@ -81,9 +80,9 @@ def _open(process: Process) -> int | None:
     except ProcessLookupError:
         return None
     except OSError as problem:
-        raise HardeningError(
-            f"this kernel has no handles of processes (pidfd, Linux 5.3): {problem.strerror}"
-        ) from problem
+        if problem.errno != errno.ENOSYS:
+            raise
+        raise HardeningError("this kernel has no handles of processes (pidfd, Linux 5.3)") from problem
     # What has the number now may be another process. What we hold a handle of stays the same.
     now = read_process(process.pid)
     if now and now.started == process.started and now.program == process.program:

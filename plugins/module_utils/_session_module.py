@@ -12,9 +12,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ._errors import HardeningError
 from ._module import runner
-from ._session_ending import end_sessions
+from ._session_ending import NOT, end_sessions
 from ._session_reading import read_sessions, sshd_period
-from ._sessions import VERDICTS, Conditions, Session, Verdict, hung_for, judge
+from ._sessions import HUNG, VERDICTS, Conditions, Session, Verdict, hung_for, judge
 from ._values import parse_time
 
 _IDLE_AFTER = "5m"
@@ -63,13 +63,19 @@ def run_session() -> None:
         how = {} if module.check_mode else end_sessions([session for session, _verdict in chosen])
     except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
-    module.exit_json(
-        changed=bool(chosen),
-        sessions=[
+    result = {
+        "changed": bool(chosen),
+        "sessions": [
             {**_described(session, verdict), "ended": how.get(session.process.pid, "")} for session, verdict in chosen
         ],
-        spared=[_described(session, verdict) for session, verdict in meant if session.own],
-    )
+        "spared": [_described(session, verdict) for session, verdict in meant if session.own],
+    }
+    stuck = ", ".join(str(pid) for pid, ended in how.items() if ended == NOT)
+    if stuck:
+        module.fail_json(
+            msg=f"cannot be killed: process {stuck}; they wait for the kernel, as for a dead disk", **result
+        )
+    module.exit_json(**result)
 
 
 def _judged(module: AnsibleModule, idle_after: float) -> list[tuple[Session, Verdict]]:
@@ -88,14 +94,25 @@ def _conditions(params: dict[str, Any]) -> Conditions:
             ipaddress.ip_network(peer, strict=False)
         except ValueError as problem:
             raise HardeningError(f"peer: {problem}") from problem
+    if HUNG in (params["verdict"] or ()) and params["hung_for"] is None:
+        raise HardeningError(
+            "verdict: hung is said as soon as nothing got through for a second and a half, which may pass; name in "
+            "hung_for how long it has to last"
+        )
     return Conditions(
         params["user"] or (),
         params["peer"] or (),
         params["verdict"] or (),
-        _seconds(params, "idle_for"),
-        _seconds(params, "hung_for"),
-        _seconds(params, "older_than"),
+        **{name: _least(params, name) for name in ("idle_for", "hung_for", "older_than")},
     )
+
+
+def _least(params: dict[str, Any], name: str) -> int | None:
+    """A time that a condition asks for. Raises HardeningError for 0, which every session reaches."""
+    seconds = _seconds(params, name)
+    if seconds == 0:
+        raise HardeningError(f"{name}: 0 selects every session; name at least 1 s")
+    return seconds
 
 
 def _seconds(params: dict[str, Any], name: str) -> int | None:

@@ -18,7 +18,7 @@ from ._processes import Process, ancestors, is_ours, open_sockets, processes, se
 from ._sessions import PROGRAMS, Session, sessions
 from ._settings import SSHD
 from ._ssh_match import Connection
-from ._tcp_sockets import established
+from ._tcp_sockets import open_connections
 from ._timeline import Kernel, probe_period
 
 _TERMINALS = "/dev/pts"
@@ -33,14 +33,13 @@ def read_sessions() -> list[Session]:
     found = processes()
     sshds = [process.pid for process in found if process.program in PROGRAMS and is_ours(process.pid)]
     sockets = {pid: open_sockets(pid) for pid in sshds}
-    users = _names({process.uid for process in found if process.pid in sockets})
-    listed = sessions(found, sockets, established(), _terminals(), users, seconds_since_boot())
+    listed = sessions(found, sockets, open_connections(), _terminals(), seconds_since_boot())
     line = list(ancestors(os.getpid()))
-    return [session._replace(own=_is_own(session, line)) for session in listed]
+    return [session._replace(user=_user(session), own=_is_own(session, line)) for session in listed]
 
 
 def sshd_period(run: Run) -> int | None:
-    """The silence after which sshd probes a new session, by its files; None for never, or where they do not tell."""
+    """The silence after which sshd probes a new session, by its files; None where none is known of."""
     program = _openssh.find("sshd")
     if program is None:
         return None
@@ -52,13 +51,15 @@ def sshd_period(run: Run) -> int | None:
     return probe_period(end)
 
 
-def _names(uids: Collection[int]) -> dict[int, str]:
-    """Asked for one by one: a directory of users may not let itself be listed."""
-    names = {}
-    for uid in uids:
-        with suppress(KeyError):
-            names[uid] = pwd.getpwuid(uid).pw_name
-    return names
+def _user(session: Session) -> str:
+    """Who has logged in: several names may share a uid, and sshd's title may be cut short."""
+    uid = session.process.uid
+    with suppress(KeyError):
+        if pwd.getpwnam(session.user).pw_uid == uid:
+            return session.user
+    with suppress(KeyError):
+        return pwd.getpwuid(uid).pw_name
+    return session.user
 
 
 def _terminals() -> dict[str, float]:

@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 from ._processes import Process
 from ._ssh_match import address_matches
-from ._tcp_sockets import RETRANSMISSION, TcpSocket
+from ._tcp_sockets import CLOSE_WAIT, RETRANSMISSION, TcpSocket
 from ._timeline import retried_for
 
 #: Its client answers, and as far as can be told it is in use.
 ACTIVE = "active"
 #: Its client answers, and its terminal is not used.
 IDLE = "idle"
-#: What it has sent is not acknowledged any more.
+#: What it has sent is not acknowledged any more, or its client has closed the connection.
 HUNG = "hung"
 #: It is silent, and nothing tells whether its client is still there.
 UNKNOWN = "unknown"
@@ -67,14 +67,13 @@ def sessions(
     open_sockets: Mapping[int, Collection[int]],
     connections: Collection[TcpSocket],
     terminals: Mapping[str, float],
-    users: Mapping[int, str],
     now: float,
 ) -> Iterator[Session]:
     """
     The sessions, oldest first.
 
     ``open_sockets`` are the inodes that each of sshd's processes has open, by descriptor, ``terminals`` maps a
-    terminal to the seconds since it was used, ``users`` a uid to a name, and ``now`` are the seconds since the boot.
+    terminal to the seconds since it was used, and ``now`` are the seconds since the boot.
     """
     by_inode = {connection.inode: connection for connection in connections}
     children: dict[int, list[Process]] = {}
@@ -92,7 +91,7 @@ def sessions(
         started = children.get(process.pid, [])
         names = tuple(name for name in (title["what"] or "").split(",") if "/" in name)
         yield Session(
-            users.get(process.uid, title["user"]),
+            title["user"],
             watched[0],
             process,
             monitor,
@@ -136,8 +135,10 @@ def _kind(what: str | None, terminals: tuple[str, ...], started: list[Process]) 
 
 
 def hung_for(session: Session) -> float | None:
-    """How long nothing of what was sent is acknowledged, at least; None while all is."""
+    """How long its client is gone, at least: silent though asked again and again, or closed; None while it is there."""
     sock = session.socket
+    if sock.state == CLOSE_WAIT:
+        return sock.last_acked
     if sock.timer != RETRANSMISSION or not sock.unacked or sock.retransmits < _HUNG_RETRANSMITS:
         return None
     # The last acknowledgement may be of long before the first loss.
@@ -153,15 +154,17 @@ def judge(session: Session, period: int | None, idle_after: float) -> Verdict:
     """
     sock, used = session.socket, session.idle_for
     hung = hung_for(session)
+    if hung is not None and sock.state == CLOSE_WAIT:
+        return Verdict(HUNG, "its client has closed the connection, and sshd has not ended the session")
     if hung is not None:
         return Verdict(HUNG, f"nothing was acknowledged for {hung:.0f} s, though sent {sock.retransmits} times again")
-    if used is not None and used < idle_after:
-        return Verdict(ACTIVE, f"its terminal was used {used:.0f} s ago")
     # The client's kernel acknowledges what sshd prints, also while nothing is typed.
     silent = min(sock.last_received, sock.last_acked)
     if silent > (period or 0) + _LATE:
-        why = f"though sshd is set to probe after {period} s" if period else "and sshd does not probe"
+        why = f"though sshd is set to probe after {period} s" if period else "and sshd is not known to probe"
         return Verdict(UNKNOWN, f"its client was last heard {silent:.0f} s ago, {why}")
+    if used is not None and used < idle_after:
+        return Verdict(ACTIVE, f"its terminal was used {used:.0f} s ago")
     if used is None:
         return Verdict(
             ACTIVE, f"its client was heard {silent:.0f} s ago; without a terminal nobody can tell what is idle"

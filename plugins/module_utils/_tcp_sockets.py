@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The keepalive.hardening authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The established TCP connections of this host with what the kernel knows of each, as ss(8) asks for it."""
+"""The open TCP connections of this host with what the kernel knows of each, as ss(8) asks for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ _NLMSG_ERROR = 2
 _NLMSG_DONE = 3
 _REQUEST_DUMP = 0x001 | 0x300
 _INET_DIAG_INFO = 2
-_ESTABLISHED = 1
+ESTABLISHED = 1
+#: The peer has closed it, and the process here has not.
+CLOSE_WAIT = 8
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 _HEADER = struct.Struct("=IHHII")
@@ -36,9 +38,11 @@ _TIMERS = {0: "none", RETRANSMISSION: "retransmission", 2: "keepalive", 3: "time
 
 
 class TcpSocket(NamedTuple):
-    """One established connection. Ages are seconds."""
+    """One open connection. Ages are seconds."""
 
     inode: int
+    #: ESTABLISHED or CLOSE_WAIT.
+    state: int
     local: tuple[str, int]
     peer: tuple[str, int]
     #: Which timer runs, such as RETRANSMISSION.
@@ -56,18 +60,22 @@ class TcpSocket(NamedTuple):
         return _TIMERS.get(self.timer, str(self.timer))
 
 
-def established() -> list[TcpSocket]:
-    """Every established connection of this network namespace. Raises HardeningError."""
+def open_connections() -> list[TcpSocket]:
+    """Every connection of this network namespace that is open on this side. Raises HardeningError."""
     found = []
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
             for family in _FAMILIES:
-                request = struct.pack(
-                    "=4BI 48x", family, socket.IPPROTO_TCP, 1 << _INET_DIAG_INFO - 1, 0, 1 << _ESTABLISHED
-                )
+                states = 1 << ESTABLISHED | 1 << CLOSE_WAIT
+                request = struct.pack("=4BI 48x", family, socket.IPPROTO_TCP, 1 << _INET_DIAG_INFO - 1, 0, states)
                 header = _HEADER.pack(_HEADER.size + len(request), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 0, 0)
                 kernel.send(header + request)
-                found += list(_answers(kernel))
+                try:
+                    found += list(_answers(kernel))
+                except FileNotFoundError:
+                    # A kernel that was booted without IPv6 has no such connections to tell of.
+                    if family != socket.AF_INET6:
+                        raise
     except OSError as problem:
         raise HardeningError(f"the kernel does not tell its TCP connections: {problem.strerror}") from problem
     return found
@@ -96,7 +104,7 @@ def parse(message: bytes) -> TcpSocket | None:
     if len(message) < _MESSAGE.size:
         return None
     fields = _MESSAGE.unpack_from(message)
-    family, _state, timer, _retrans, local_port, peer_port, local, peer = fields[:8]
+    family, state, timer, _retrans, local_port, peer_port, local, peer = fields[:8]
     inode = fields[-1]
     rest = message[_MESSAGE.size :]
     while len(rest) >= _ATTRIBUTE.size:
@@ -105,6 +113,7 @@ def parse(message: bytes) -> TcpSocket | None:
             info = _TCP_INFO.unpack_from(rest, _ATTRIBUTE.size)
             return TcpSocket(
                 inode,
+                state,
                 (_address(family, local), int.from_bytes(local_port, "big")),
                 (_address(family, peer), int.from_bytes(peer_port, "big")),
                 timer,

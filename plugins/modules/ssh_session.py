@@ -13,12 +13,13 @@ version_added: 0.1.0
 description:
   - Ends the sessions that meet every condition that is given. sshd is asked to end a session first, and killed if it
     does not within 5 seconds.
-  - The connection that Ansible itself uses is never ended, nor is a process that is not an SSH session, nor one that
-    got the number of a process that ended meanwhile.
+  - The connection that this very task has come by is never ended, nor is a process that is not an SSH session, nor
+    one that got the number of a process that ended meanwhile.
   - V(active) is a session whose client answers and that is in use as far as can be told. V(idle) is one whose client
     answers and whose terminal was neither read nor written for O(idle_after). V(hung) is one that sent something, again
-    and again, and nothing is acknowledged. V(unknown) is one that is silent, where nothing tells whether its client is
-    still there, as where sshd does not probe; it is never guessed.
+    and again, and nothing is acknowledged, or one whose client has closed the connection while sshd has not ended it.
+    V(unknown) is one that is silent, where nothing tells whether its client is still there, as where sshd does not
+    probe; it is never guessed.
   - Without a terminal nobody can tell what is idle, so such a session is never V(idle).
 author:
   - The keepalive.hardening authors (@keepalive)
@@ -37,7 +38,9 @@ options:
     type: list
     elements: str
   verdict:
-    description: Sessions of one of these kinds.
+    description:
+      - Sessions of one of these kinds.
+      - With V(hung), O(hung_for) has to say for how long, since a path may carry nothing for some seconds.
     type: list
     elements: str
     choices: [active, idle, hung, unknown]
@@ -45,7 +48,8 @@ options:
     description: Sessions whose terminal was not used for this time or longer. One without a terminal never meets it.
     type: str
   hung_for:
-    description: Sessions in which nothing was acknowledged for this time or longer.
+    description:
+      - Sessions in which nothing was acknowledged, or whose client has closed the connection, for this time or longer.
     type: str
   older_than:
     description: Sessions that were opened this time ago or longer.
@@ -74,7 +78,9 @@ attributes:
     support: full
 notes:
   - Needs root, and nothing on the host but Python. On Linux only.
-  - At least one condition has to be given, and a condition that is given may not be empty.
+  - At least one condition has to be given, and one that is given may not be empty, or a time of 0.
+  - Other connections of Ansible to the same host, as of a second playbook that runs beside this one, are not its own
+    session here.
   - On a jump host, connections that Ansible has through it to other hosts are not its own session here.
 seealso:
   - module: keepalive.hardening.ssh_session_info
@@ -159,7 +165,7 @@ sessions:
       type: int
       returned: always
     hung_for:
-      description: Seconds in which nothing was acknowledged that was sent again and again; null while all is.
+      description: Seconds for which its client is silent though asked again and again, or has closed the connection; null otherwise.
       type: int
       returned: always
     tcp:
@@ -181,7 +187,9 @@ sessions:
       type: str
       returned: always
     ended:
-      description: V(politely), V(firmly), or V(by_itself) if it ended before it was told to; V("") in check mode.
+      description:
+        - V(politely), V(firmly), or V(by_itself) if it ended before it was told to; V("") in check mode.
+        - V(not) for one that cannot be killed, since it waits for the kernel; then the module fails and tells of all the same.
       type: str
       returned: always
 spared:

@@ -14,8 +14,9 @@ description:
   - Lists the connections of clients that have logged in, with what the kernel knows of each, with or without logind.
   - V(active) is a session whose client answers and that is in use as far as can be told. V(idle) is one whose client
     answers and whose terminal was neither read nor written for O(idle_after). V(hung) is one that sent something, again
-    and again, and nothing is acknowledged. V(unknown) is one that is silent, where nothing tells whether its client is
-    still there, as where sshd does not probe; it is never guessed.
+    and again, and nothing is acknowledged, or one whose client has closed the connection while sshd has not ended it.
+    V(unknown) is one that is silent, where nothing tells whether its client is still there, as where sshd does not
+    probe; it is never guessed.
   - Without a terminal nobody can tell what is idle, so such a session is never V(idle).
 author:
   - The keepalive.hardening authors (@keepalive)
@@ -116,7 +117,7 @@ sessions:
       type: int
       returned: always
     hung_for:
-      description: Seconds in which nothing was acknowledged that was sent again and again; null while all is.
+      description: Seconds for which its client is silent though asked again and again, or has closed the connection; null otherwise.
       type: int
       returned: always
     tcp:

@@ -176,6 +176,12 @@ class Sessions:
         with ThreadPoolExecutor(len(names)) as pool:
             return dict(zip(names, pool.map(lambda name: self.held[name].alive(), names)))
 
+    def leave(self, names: list[str]) -> None:
+        """Have these clients end, and wait until they have."""
+        for name in names:
+            self.held[name].process.kill()
+            self.held[name].process.wait()
+
     def close(self) -> None:
         self.typing.set()
         nft("add table inet sessions\ndelete table inet sessions\n")

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,6 +93,7 @@ HELD = {
     "carol-idle": Held(TERMINAL_LINE, "carol", ssh=PTY),
     "dave-stubborn": Held(STUBBORN, "dave", ssh=PTY),
     "dave-stopped": Held(LINE, "dave"),
+    "dave-left": Held(LINE, "dave"),
 }
 # Those that share the connection of another.
 SHARING = {
@@ -102,15 +104,15 @@ TYPING = ["typing", "bob-typing"]
 
 #: Conditions for ssh_session, in check mode.
 CONDITIONS: dict[str, dict[str, Any]] = {
-    "hung": {"verdict": ["hung"]},
+    "hung": {"verdict": ["hung"], "hung_for": "1"},
     "hung for long": {"hung_for": "1h"},
-    "hung and another's": {"verdict": "hung", "user": "bob"},
+    "hung and another's": {"verdict": "hung", "hung_for": "1", "user": "bob"},
     "unknown": {"verdict": "unknown"},
     "idle": {"idle_for": str(IDLE_AFTER), "user": ["bob", "carol"]},
     "old": {"user": "bob", "older_than": "1h"},
-    "elsewhere": {"user": "bob", "peer": ["192.0.2.0/24", "2001:db8::/32"], "older_than": "0"},
-    "from there": {"user": "bob", "peer": ["192.0.2.0/24", "10.213.77.0/24"], "older_than": "0"},
-    "a stranger's": {"user": "mallory", "older_than": "0"},
+    "elsewhere": {"user": "bob", "peer": ["192.0.2.0/24", "2001:db8::/32"], "older_than": "1"},
+    "from there": {"user": "bob", "peer": ["192.0.2.0/24", "10.213.77.0/24"], "older_than": "1"},
+    "a stranger's": {"user": "mallory", "older_than": "1"},
     "idle where work goes on": {"user": "alice", "idle_for": str(IDLE_AFTER)},
 }
 #: Conditions that are none.
@@ -123,6 +125,8 @@ WRONG: dict[str, dict[str, Any]] = {
     "an empty time": {"hung_for": ""},
     "a network that is none": {"peer": "10.0.0.0/33"},
     "a time that is none": {"older_than": "soon"},
+    "no time at all": {"older_than": "0"},
+    "hung for a moment": {"verdict": "hung"},
 }
 
 # What hold_sessions.py finds at the end of its tunnels.
@@ -173,6 +177,8 @@ class Story(NamedTuple):
     #: When the hung were ended is between these two.
     after: Answers
     ended: Answers
+    #: After the client of a stopped session has gone.
+    left: Answers
     steps: dict[str, Step]
     #: What conditions select, by what they are.
     selected: dict[str, Answers]
@@ -372,7 +378,7 @@ def tell(inventory: str, ssh_config: str) -> Story:
         lab.hold("keep_passing", names=[f"{server}.used-tunnel" for server in lab.addresses])
         time.sleep(IDLE_AFTER + 1)
         versions = _versions(lab)
-        story = Story(connections, versions, _periods(lab, versions), lab.list(), {}, {}, {}, {}, {}, {}, [])
+        story = Story(connections, versions, _periods(lab, versions), lab.list(), {}, {}, {}, {}, {}, {}, {}, [])
 
         names = [name for name, held in HELD.items() if held.cut and held.user == "alice"]
         story.hung_after.update(lab.cut(names, connections, 2 * max(story.periods.values())))
@@ -408,18 +414,22 @@ def _end_some(lab: Lab, story: Story) -> None:
     story.selected.update(lab.select(CONDITIONS))
     # Before others are asked whether they are alive: that is typing.
     step("idle", lab.end(user="bob", idle_for=str(IDLE_AFTER)))
-    step("hung", lab.end(verdict=["hung"]))
+    step("hung", lab.end(verdict=["hung"], hung_for="1"))
     story.ended.update(lab.list())
 
     # What reap.yml is to find, after a while.
     lab.cut(["carol-cut"], story.connections, 2)
-    stopped = {server: story.session(story.before, server, "dave-stopped")["pid"] for server in lab.addresses}
-    lab.on_servers({server: f"kill -STOP {pid}" for server, pid in stopped.items()})
-    step("stubborn", lab.end(user="dave", older_than="0"))
-    step("root", lab.end(user="root", older_than="0"))
-    step("own", lab.end(user="admin", older_than="0"))
-    step("network", lab.end(user="alice", peer=f"{VALUES['sessions_network']}/64", older_than="0"))
+    stop = {server: "kill -STOP" for server in lab.addresses}
+    for server, name in product(lab.addresses, ("dave-stopped", "dave-left")):
+        stop[server] += " {pid}".format(**story.session(story.before, server, name))
+    lab.on_servers(stop)
+    lab.hold("leave", names=[f"{server}.dave-left" for server in lab.addresses])
+    story.left.update(lab.list())
+    step("stubborn", lab.end(user="dave", older_than="1"))
+    step("root", lab.end(user="root", older_than="1"))
+    step("own", lab.end(user="admin", older_than="1"))
+    step("network", lab.end(user="alice", peer=f"{VALUES['sessions_network']}/64", older_than="1"))
     story.refused.update(lab.select(WRONG))
-    story.refused["not root"] = lab.end("-e", "ansible_become=false", verdict="hung")
+    story.refused["not root"] = lab.end("-e", "ansible_become=false", hung_for="1")
     story.reaped.extend([lab.reap(), lab.reap()])
     step("reaped", lab.list())

@@ -16,7 +16,7 @@ HUNG = {name for name, held in HELD.items() if name.startswith("cut-")}
 UNKNOWN = {"silent", "silent-command", "silent-cut"}
 ACTIVE = {
     *("typing", "output", "command", "sftp", "internal-sftp", "tunnel", "used-tunnel", "masquerade"),
-    *("root-tunnel", "bob-typing", "carol-cut", "dave-stopped"),
+    *("root-tunnel", "bob-typing", "carol-cut", "dave-stopped", "dave-left"),
 }
 # Nobody can tell what is idle of what runs without a terminal beside one.
 WORKING = {"working"}
@@ -178,6 +178,12 @@ def test_the_hung_end_and_no_other(story, server):
     assert alive_after(story, "hung", server) == lasting - {"bob-idle"}
 
 
+def test_what_its_client_has_left_is_hung_while_sshd_does_not_end_it(story, server):
+    session = story.session(story.left, server, "dave-left")
+    assert (session["verdict"], session["reason"][:21]) == ("hung", "its client has closed")
+    assert story.session(story.left, server, "dave-stopped")["verdict"] != "hung"
+
+
 def test_the_idle_terminal_ends_and_not_the_one_that_is_typed_in(story, server):
     assert ended_in(story, "idle", server) == {"bob-idle"}
     assert "bob-typing" in alive_after(story, "idle", server)
@@ -187,7 +193,7 @@ def test_the_idle_terminal_ends_and_not_the_one_that_is_typed_in(story, server):
 @pytest.mark.parametrize(
     ("step", "ended"),
     [
-        ("stubborn", {"dave-stubborn": "politely", "dave-stopped": "firmly"}),
+        ("stubborn", {"dave-stubborn": "politely", "dave-stopped": "firmly", "dave-left": "firmly"}),
         ("root", {"root": "politely", "root-tunnel": "politely"}),
         ("own", {"visitor": "politely"}),
         ("network", {"ipv6": "politely"}),
@@ -227,7 +233,7 @@ def test_the_playbook_reaps_what_hangs_and_no_other(story, server):
 
 
 def test_what_nobody_meant_is_alive_to_the_end(story, server):
-    meant = {"bob-idle", "dave-stubborn", "dave-stopped", "root", "root-tunnel", "visitor", "ipv6"}
+    meant = {"bob-idle", "dave-stubborn", "dave-stopped", "dave-left", "root", "root-tunnel", "visitor", "ipv6"}
     lasting = {name for name, held in {**HELD, **SHARING}.items() if not held.cut}
     assert alive_after(story, "reaped", server) == lasting - meant
 
@@ -243,6 +249,8 @@ def test_what_nobody_meant_is_alive_to_the_end(story, server):
         ("an empty time", "hung_for: "),
         ("a network that is none", "peer: '10.0.0.0/33'"),
         ("a time that is none", "older_than: 'soon' is not a time"),
+        ("no time at all", "older_than: 0 selects every session"),
+        ("hung for a moment", "name in hung_for how long"),
         ("not root", "run with become: true"),
     ],
 )

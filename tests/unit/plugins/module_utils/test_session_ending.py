@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,13 +14,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ansible_collections.keepalive.hardening.plugins.module_utils import _session_ending
-from ansible_collections.keepalive.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.keepalive.hardening.plugins.module_utils._processes import Process, read_process
-from ansible_collections.keepalive.hardening.plugins.module_utils._session_ending import end_sessions
+from ansible_collections.keepalive.hardening.plugins.module_utils._session_ending import NOT, end_sessions
 from ansible_collections.keepalive.hardening.plugins.module_utils._sessions import Session
-from ansible_collections.keepalive.hardening.plugins.module_utils._tcp_sockets import TcpSocket
+from ansible_collections.keepalive.hardening.plugins.module_utils._tcp_sockets import ESTABLISHED, TcpSocket
 
-SOCKET = TcpSocket(77, ("192.0.2.2", 22), ("198.51.100.1", 50000), 0, 0, 0, 0, 0, 0)
+SOCKET = TcpSocket(77, ESTABLISHED, ("192.0.2.2", 22), ("198.51.100.1", 50000), 0, 0, 0, 0, 0, 0)
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
 POLITE = "import time; print(flush=True); time.sleep(600)"
 
@@ -122,13 +122,21 @@ def test_nothing_is_done_to_nobody() -> None:
     assert end_sessions([]) == {}
 
 
-def test_one_that_cannot_be_killed_is_an_error(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    process = start(STUBBORN)
+def test_one_that_cannot_be_killed_is_told_beside_those_that_ended(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process, other = start(STUBBORN), start(POLITE)
     # Nothing that a test may start resists SIGKILL.
-    monkeypatch.setattr(_session_ending, "_signal", lambda handles, number: None)
+    send = _session_ending._signal
+
+    def resisted(handles: list[int], number: signal.Signals) -> None:
+        if number != signal.SIGKILL:
+            send(handles, number)
+
+    monkeypatch.setattr(_session_ending, "_signal", resisted)
     monkeypatch.setattr(_session_ending, "_FIRM_SECONDS", 0.1)
-    with pytest.raises(HardeningError, match=f"cannot be killed: process {process.pid}"):
-        end_sessions([session(record(process))])
+    ended = end_sessions([session(record(process)), session(record(other))])
+    assert ended == {process.pid: NOT, other.pid: "politely"}
 
 
 def test_no_handle_stays_open(start: Start) -> None:

@@ -16,9 +16,11 @@ from hypothesis import given, strategies
 from ansible_collections.keepalive.hardening.plugins.module_utils import _tcp_sockets
 from ansible_collections.keepalive.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.keepalive.hardening.plugins.module_utils._tcp_sockets import (
+    CLOSE_WAIT,
+    ESTABLISHED,
     RETRANSMISSION,
     TcpSocket,
-    established,
+    open_connections,
     parse,
 )
 
@@ -50,7 +52,7 @@ def message(family: int, local: str, peer: str, *attributes: bytes) -> bytes:
 
 
 def expected(local: str, peer: str) -> TcpSocket:
-    return TcpSocket(77, (local, 22), (peer, 50000), RETRANSMISSION, 4, 3, 1.5, 2.5, 3.5)
+    return TcpSocket(77, ESTABLISHED, (local, 22), (peer, 50000), RETRANSMISSION, 4, 3, 1.5, 2.5, 3.5)
 
 
 @pytest.mark.parametrize(
@@ -150,12 +152,43 @@ def test_this_kernel_tells_both_ends_of_a_connection(family: socket.AddressFamil
         socket.create_connection(listener.getsockname()[:2]) as client,
         listener.accept()[0] as server,
     ):
-        found = {found.inode: found for found in established()}
+        found = {found.inode: found for found in open_connections()}
         client_end, server_end = (found[os.fstat(end.fileno()).st_ino] for end in (client, server))
     assert client_end.local == server_end.peer
     assert client_end.peer == server_end.local
     assert client_end.local[0] == address
     assert client_end.unacked == server_end.retransmits == 0
+    assert client_end.state == server_end.state == ESTABLISHED
+
+
+def test_a_connection_that_the_peer_has_closed_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_connection(listener.getsockname()):
+            server = listener.accept()[0]
+        with server:
+            inode = os.fstat(server.fileno()).st_ino
+            (found,) = [found for found in open_connections() if found.inode == inode]
+    assert found.state == CLOSE_WAIT
+
+
+@pytest.mark.parametrize(("missing", "fails"), [(socket.AF_INET6, False), (socket.AF_INET, True)])
+def test_a_kernel_without_ipv6_tells_the_rest(
+    monkeypatch: pytest.MonkeyPatch, missing: socket.AddressFamily, fails: bool
+) -> None:
+    request = _tcp_sockets._answers
+    families = iter((socket.AF_INET, socket.AF_INET6))
+
+    def answer(kernel: socket.socket) -> Iterator[TcpSocket]:
+        yield from request(kernel)
+        if next(families) == missing:
+            raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(_tcp_sockets, "_answers", answer)
+    if fails:
+        with pytest.raises(HardeningError, match="does not tell its TCP connections"):
+            open_connections()
+    else:
+        open_connections()
 
 
 def test_this_kernel_tells_ipv4_clients_of_a_socket_for_both() -> None:
@@ -163,6 +196,6 @@ def test_this_kernel_tells_ipv4_clients_of_a_socket_for_both() -> None:
         port = listener.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)), listener.accept()[0] as server:
             inode = os.fstat(server.fileno()).st_ino
-            (found,) = [found for found in established() if found.inode == inode]
+            (found,) = [found for found in open_connections() if found.inode == inode]
     assert found.local == ("127.0.0.1", port)
     assert found.peer[0] == "127.0.0.1"
