@@ -339,8 +339,12 @@ class Lab:
     @contextmanager
     def restored(self) -> Iterator[None]:
         """Nothing is cut any more afterwards."""
-        yield
-        self.on_servers(dict.fromkeys(self.addresses, "nft add table inet sessions; nft delete table inet sessions"))
+        try:
+            yield
+        finally:
+            self.on_servers(
+                dict.fromkeys(self.addresses, "nft add table inet sessions; nft delete table inet sessions")
+            )
 
     @contextmanager
     def more_sshds(self) -> Iterator[None]:
@@ -357,9 +361,11 @@ class Lab:
             f"for file in /run/sessions-*.pid {own}; do if [ -e $file ]; then kill $(cat $file) || rm $file; fi; done"
         )
         self.on_servers(dict.fromkeys(self.addresses, stop))
-        self.on_servers(dict.fromkeys(self.addresses, start))
-        yield
-        self.on_servers(dict.fromkeys(self.addresses, stop))
+        try:
+            self.on_servers(dict.fromkeys(self.addresses, start))
+            yield
+        finally:
+            self.on_servers(dict.fromkeys(self.addresses, stop))
 
 
 def _ansible(*command: str) -> subprocess.CompletedProcess[str]:
