@@ -50,8 +50,9 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.keepalive.hardening.plugins.module_utils._ends import parse_version
 from ansible_collections.keepalive.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.keepalive.hardening.plugins.module_utils._intent import WISHES, parse_intent
+from ansible_collections.keepalive.hardening.plugins.module_utils._intent import parse_intent
 from ansible_collections.keepalive.hardening.plugins.module_utils._intent import plan as plan_intent
+from ansible_collections.keepalive.hardening.plugins.module_utils._options import WISHES
 
 
 def plan(intent: Any, sshd_version: Any = None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pwd
 from collections.abc import Iterator, Mapping
 
 from ._errors import HardeningError
-from ._files import Account
+from ._files import MOST_GROUPS, Account
 
 
 def account(name: str) -> Account:
@@ -33,9 +33,11 @@ def bystander() -> Account:
     if os.geteuid() != 0:
         return _from_entry(pwd.getpwuid(os.geteuid()))
     try:
-        return _from_entry(pwd.getpwnam("nobody"))
+        entry = pwd.getpwnam("nobody")
     except KeyError:
         raise HardeningError("there is no user nobody on this host to read the system's ssh_config as") from None
+    # Not asked for its other groups: its gid on macOS is too large for os.getgrouplist().
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, (entry.pw_gid,), entry.pw_dir)
 
 
 def members_of_groups() -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -61,7 +63,7 @@ def users_with_groups() -> Iterator[tuple[pwd.struct_passwd, tuple[str, ...]]]:
 
 
 def _from_entry(entry: pwd.struct_passwd) -> Account:
-    groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
+    groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid)[:MOST_GROUPS])
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
 
 

@@ -201,7 +201,9 @@ def _attributes_of(path: str) -> _Attributes | None:
         status = os.stat(path)
     except FileNotFoundError:
         return None
-    kept = [name for name in os.listxattr(path) if name.startswith(_KEPT_ATTRIBUTES)]
+    # Python has these on Linux alone.
+    names = os.listxattr(path) if hasattr(os, "listxattr") else []
+    kept = [name for name in names if name.startswith(_KEPT_ATTRIBUTES)]
     return _Attributes(status, {name: os.getxattr(path, name) for name in kept})
 
 
@@ -210,8 +212,9 @@ def _give_attributes(descriptor: int, attributes: _Attributes | None, new_mode: 
     if attributes is None:
         os.fchmod(descriptor, new_mode)
         return
-    old = attributes.status
-    if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+    old, new = attributes.status, os.fstat(descriptor)
+    # A new file may belong to its directory's group, as on FreeBSD and macOS.
+    if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
         os.fchown(descriptor, old.st_uid, old.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
     for name, value in attributes.extended.items():

@@ -14,6 +14,8 @@ from typing import NamedTuple
 from ._errors import HardeningError
 
 _LARGEST = 16 << 20
+#: How many groups a process can be in: 16 on macOS, where users are in more.
+MOST_GROUPS = os.sysconf("SC_NGROUPS_MAX")
 # Lossless for any bytes: what is not UTF-8 survives a round trip.
 CODEC = {"encoding": "utf-8", "errors": "surrogateescape"}
 
@@ -38,7 +40,7 @@ def acting_as(account: Account | None) -> Iterator[None]:
     if account is None or os.geteuid() == account.uid:
         yield
         return
-    own_groups, own_gid = os.getgroups(), os.getegid()
+    own_groups, own_gid = os.getgroups()[:MOST_GROUPS], os.getegid()
     os.setgroups(account.groups)
     os.setegid(account.gid)
     os.seteuid(account.uid)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ._ends import end_with
 from ._errors import HardeningError
 from ._middleboxes import parse_idle_timeout
+from ._options import WISHES
 from ._timeline import (
     NEWEST,
     End,
@@ -25,7 +26,6 @@ from ._timeline import (
 )
 from ._values import parse_whole_number
 
-WISHES = ("detect_within", "ride_out", "path_idle_timeout")
 # A week. linux_conntrack, the longest idle timeout there is a name for, is five days.
 _LONGEST_WISH = 604800
 # net/ipv4/sysctl_net_ipv4.c, proc_dou8vec_minmax()

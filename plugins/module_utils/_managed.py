@@ -67,6 +67,8 @@ def append(text: str, lines: list[str]) -> str:
 
 def blocks(text: str) -> Iterator[tuple[str, tuple[str, ...], str]]:
     """Position, what was created and body of every block of ours."""
+    if _BEGIN not in text:
+        return
     lines = split_lines(text)
     for start, stop, begin in _block_spans(lines):
         yield (
@@ -89,6 +91,8 @@ def _block_spans(lines: list[str]) -> Iterator[tuple[int, int, re.Match[str]]]:
 
 def own_lines(text: str) -> set[int]:
     """Numbers, counted from 1, of the lines in our blocks."""
+    if _BEGIN not in text:
+        return set()
     return {number for start, stop, _begin in _block_spans(split_lines(text)) for number in range(start + 1, stop + 2)}
 
 

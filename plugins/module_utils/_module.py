@@ -11,24 +11,35 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _ssh_layer, _sshd_layer, _sysctl_layer
 from ._changes import FileChange, sweep
 from ._command import Result, Run
 from ._errors import HardeningError
-from ._intent import WISHES, parse_intent
-from ._intent import plan as plan_intent
-from ._middleboxes import parse_idle_timeout
-from ._observation import observe
-from ._openssh import find, version
-from ._options import OPTIONS
-from ._report import report
-from ._settings import SSH, SSHD, SYSCTL, wanted_values
-from ._timeline import NEWEST
+from ._options import OPTIONS, WISHES
+from ._platform import is_linux
 from ._transaction import Plan, carry_out, exclusive_run
 
 #: Where a killed run may have left something behind.
 _DIRECTORIES = ("/etc", "/etc/ssh", "/etc/ssh/sshd_config.d", "/etc/ssh/ssh_config.d", "/etc/sysctl.d")
-LAYERS: dict[str, ModuleType] = {"sshd": _sshd_layer, "ssh": _ssh_layer, "sysctl": _sysctl_layer}
+LAYERS = tuple(OPTIONS)
+
+
+def layer(name: str) -> ModuleType:
+    """
+    What manages the layer of that name.
+
+    Python compiles what a module imports anew in every run, so a run imports what it needs and no more.
+    """
+    if name == "sshd":
+        from . import _sshd_layer
+
+        return _sshd_layer
+    if name == "ssh":
+        from . import _ssh_layer
+
+        return _ssh_layer
+    from . import _sysctl_layer
+
+    return _sysctl_layer
 
 
 def run_layer(name: str) -> None:
@@ -37,7 +48,7 @@ def run_layer(name: str) -> None:
     try:
         plans = _harden(module, {name: module.params})
     except (HardeningError, OSError) as problem:
-        module.fail_json(msg=_printable(str(problem)))
+        module.fail_json(msg=printable(str(problem)))
     plan = plans[0]
     module.exit_json(before=plan.before, effective=plan.effective, **_result(plans), **plan.extra)
 
@@ -58,7 +69,9 @@ def run_layers() -> None:
         chosen, skipped = _choose(_with_intent(module.params, intended))
         plans = _harden(module, chosen)
     except (HardeningError, OSError) as problem:
-        module.fail_json(msg=_printable(str(problem)))
+        module.fail_json(msg=printable(str(problem)))
+    for warning in _unsupported(skipped):
+        module.warn(warning)
     extra = {key: value for plan in plans for key, value in plan.extra.items()}
     if intended:
         extra["plan"] = intended
@@ -71,47 +84,13 @@ def run_layers() -> None:
     )
 
 
-def run_info() -> None:
-    """The whole of the module that reads all layers."""
-    module = AnsibleModule(
-        argument_spec={
-            "layers": {"type": "list", "elements": "str", "choices": list(LAYERS)},
-            "users": {"type": "list", "elements": "str", "default": []},
-            "ansible_ssh_args": {"type": "dict", "default": {}},
-            "path_idle_timeout": {"type": "str"},
-        },
-        supports_check_mode=True,
-    )
-    params = module.params
-    try:
-        path = params["path_idle_timeout"]
-        idle_timeout = None if path is None else parse_idle_timeout(path)
-    except ValueError as problem:
-        module.fail_json(msg=f"path_idle_timeout: {problem}")
-    try:
-        layers = _present(params["layers"])
-        facts = observe(layers, params["users"], params["ansible_ssh_args"], idle_timeout, runner(module))
-    except (HardeningError, OSError) as problem:
-        module.fail_json(msg=_printable(str(problem)))
-    module.exit_json(changed=False, **_all_printable(report(facts)))
-
-
-def _present(named: list[str] | None) -> list[str]:
-    """The layers to look at. Raises HardeningError for one that is named and missing."""
-    present = [name for name, layer in LAYERS.items() if layer.present()]
-    missing = [name for name in named or [] if name not in present]
-    if missing:
-        raise HardeningError(f"layers names {', '.join(missing)}, but this host has no such layer")
-    return present if named is None else named
-
-
 def _choose(params: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """The options of every layer to manage, and the layers that this host lacks."""
     named = params["layers"]
     if named == []:
         raise HardeningError("layers names no layer; leave it out to manage every layer that the host has")
     chosen, skipped = {}, []
-    for name, layer in LAYERS.items():
+    for name in LAYERS:
         options = params[name]
         if named is not None and name not in named:
             continue
@@ -119,7 +98,7 @@ def _choose(params: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], list[str
             if named is not None:
                 raise HardeningError(f"layers names {name}, but no options are given for it")
             continue
-        if not layer.present():
+        if not layer(name).present():
             if named is not None:
                 raise HardeningError(f"layers names {name}, but this host has no such layer")
             skipped.append(name)
@@ -130,20 +109,32 @@ def _choose(params: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], list[str
     return chosen, skipped
 
 
+def _unsupported(skipped: list[str]) -> list[str]:
+    """What to say where layers are skipped that the host may well have, but that we do not know there."""
+    if is_linux() or not skipped:
+        return []
+    return [f"{', '.join(skipped)}: left alone on {os.uname().sysname}; beyond Linux only ssh can be managed"]
+
+
 def _intended(module: AnsibleModule) -> dict[str, Any]:
     """What the intent comes to on this host, with the values that win over it; nothing where none is given."""
     params = module.params
     if params["intent"] is None:
         return {}
+    from ._intent import parse_intent, plan
+    from ._openssh import find, version
+    from ._settings import SSH, SSHD, SYSCTL, wanted_values
+    from ._timeline import NEWEST
+
     sshd = find("sshd")
     given: dict[str, dict[str, Any]] = {}
-    for layer, settings in (("sshd", SSHD), ("ssh", SSH), ("sysctl", SYSCTL)):
-        options = params[layer]
+    for name, settings in (("sshd", SSHD), ("ssh", SSH), ("sysctl", SYSCTL)):
+        options = params[name]
         # Values for some users or hosts leave everybody else's to the intent.
         if options and not options.get("match") and options.get("host", "*") == "*":
-            wanted = wanted_values(settings, options, layer)
-            given[layer] = {setting.option: value for setting, value in wanted.items()}
-    return plan_intent(parse_intent(params["intent"]), version(runner(module), sshd) if sshd else NEWEST, given)
+            wanted = wanted_values(settings, options, name)
+            given[name] = {setting.option: value for setting, value in wanted.items()}
+    return plan(parse_intent(params["intent"]), version(runner(module), sshd) if sshd else NEWEST, given)
 
 
 def _with_intent(params: dict[str, Any], intended: dict[str, Any]) -> dict[str, Any]:
@@ -175,11 +166,11 @@ def _harden(module: AnsibleModule, chosen: dict[str, dict[str, Any]]) -> list[Pl
     """The plans of the chosen layers, carried out unless in check mode. Raises HardeningError."""
     run = runner(module)
     if module.check_mode:
-        plans = [LAYERS[name].plan(options, run) for name, options in chosen.items()]
+        plans = [layer(name).plan(options, run) for name, options in chosen.items()]
     else:
         with exclusive_run():
             sweep(_DIRECTORIES)
-            plans = [LAYERS[name].plan(options, run) for name, options in chosen.items()]
+            plans = [layer(name).plan(options, run) for name, options in chosen.items()]
             for plan in plans:
                 if chosen[plan.layer]["backup"]:
                     _request_backups(plan.file_changes)
@@ -187,7 +178,7 @@ def _harden(module: AnsibleModule, chosen: dict[str, dict[str, Any]]) -> list[Pl
                 carry_out(plans)
     for plan in plans:
         for warning in plan.warnings:
-            module.warn(_printable(warning))
+            module.warn(printable(warning))
     return plans
 
 
@@ -205,7 +196,7 @@ def _result(plans: list[Plan]) -> dict[str, Any]:
         "changed": any(plan.changed for plan in plans),
         "files": [_file(change) for change in changes],
         "competing": [
-            {key: _printable(value) for key, value in line.items()} for plan in plans for line in plan.competing
+            {key: printable(value) for key, value in line.items()} for plan in plans for line in plan.competing
         ],
         "diff": [_diff(change) for change in changes] + [diff for plan in plans for diff in plan.live_diff],
     }
@@ -220,20 +211,11 @@ def _diff(change: FileChange) -> dict[str, str]:
     return {
         "before_header": change.path,
         "after_header": change.path,
-        "before": _printable(change.before or ""),
-        "after": _printable(change.after or ""),
+        "before": printable(change.before or ""),
+        "after": printable(change.after or ""),
     }
 
 
-def _all_printable(value: Any) -> Any:
-    """As _printable, for every text in a result."""
-    if isinstance(value, dict):
-        return {_printable(key): _all_printable(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_all_printable(inner) for inner in value]
-    return _printable(value)
-
-
-def _printable(value: Any) -> Any:
+def printable(value: Any) -> Any:
     """Text with a replacement for every byte that is not UTF-8, which no result can carry."""
     return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if isinstance(value, str) else value

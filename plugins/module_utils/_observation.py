@@ -20,6 +20,7 @@ from ._command import Run, time_limit
 from ._errors import HardeningError
 from ._facts import AnsibleConnection, Chroot, Facts, Failure, KernelSettings, Line, OpenSSH, Origin, Server
 from ._files import Account, Disk
+from ._placement import main_file
 from ._rivals import Judged, Members, Winner, covers_everybody, judged, scope_text, stated, statements_by_setting
 from ._settings import SSH, SSHD, SYSCTL, Setting, Value
 from ._ssh_match import Connection, criteria, example_connections, selects
@@ -76,8 +77,9 @@ def _server(run: Run) -> Server:
     program = _openssh.find("sshd")
     if program is None:
         raise HardeningError("sshd: no sshd is installed on this host")
-    place = Place(_sshd_layer.DEFAULT_PATH, posixpath.dirname(_sshd_layer.DEFAULT_PATH), has_drop_ins=True)
     disk = Disk()
+    main = main_file(disk, _sshd_layer.DEFAULT_PATH)
+    place = Place(main, posixpath.dirname(_sshd_layer.DEFAULT_PATH), has_drop_ins=True)
     found = statements_by_setting(disk, place, SSHD)
     members = members_of_groups() if _sshd_layer.mentions_groups(found) else {}
     base = Connection(local_port=_sshd_layer.first_port(disk, place))
@@ -118,7 +120,7 @@ def _client(run: Run, reader: Account, owner: Account | None = None) -> OpenSSH:
     if os.geteuid() != 0:
         # ssh reads the file of whoever asks.
         owner = reader
-    places = [Place(_ssh_layer.DEFAULT_PATH, posixpath.dirname(_ssh_layer.DEFAULT_PATH))]
+    places = [_ssh_layer.systems_place()]
     if owner:
         own = posixpath.join(owner.home, ".ssh")
         places.insert(0, Place(posixpath.join(own, "config"), own, owner.home))

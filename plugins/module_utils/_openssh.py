@@ -19,6 +19,8 @@ from ._ssh_match import Connection
 
 # Not on every user's PATH.
 _SERVER_DIRECTORIES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
+#: What sshd may be called. Alpine builds some besides the plain one, and starts the first of these that is installed.
+SSHD_PROGRAMS = ("sshd.krb5", "sshd.pam", "sshd")
 _NO_DIRECTORY = re.compile(r"Missing privilege separation directory: (\S+)")
 
 
@@ -29,7 +31,8 @@ class Refused(HardeningError):
 def find(program: str) -> str | None:
     """The path of sshd or ssh, or None if it is not installed."""
     path = os.pathsep.join((os.environ.get("PATH", ""), *_SERVER_DIRECTORIES))
-    return shutil.which(program, path=path)
+    names = SSHD_PROGRAMS if program == "sshd" else (program,)
+    return next(filter(None, (shutil.which(name, path=path) for name in names)), None)
 
 
 def version(run: Run, program: str) -> tuple[int, int]:

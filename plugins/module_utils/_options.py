@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
+#: What connections shall do, as _intent explains.
+WISHES = ("detect_within", "ride_out", "path_idle_timeout")
+
 _COMMON: dict[str, dict[str, Any]] = {
     "exclusive": {"type": "bool", "default": False},
     "path": {"type": "path"},

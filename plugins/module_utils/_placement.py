@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from . import _managed
+from ._errors import HardeningError
 from ._rivals import statements_by_setting, without_rivals
 from ._settings import SSH, SSHD, Setting, Value
 from ._ssh_entries import Entries, at, read_entries, ssh_body, sshd_body, with_values, without_values
@@ -16,6 +17,9 @@ from ._ssh_text import directives
 from ._ssh_tree import Files, Overlay, Place, glob_matches, included_paths, walk
 
 _DROP_IN = "00-keepalive.conf"
+# Where openSUSE ships what others ship in /etc/ssh. Its sshd and ssh read a file there where /etc/ssh has none of that
+# name (the patch vendordir of its package).
+_VENDORS = "/usr/etc/ssh"
 
 
 class Request(NamedTuple):
@@ -39,6 +43,22 @@ class _Start(NamedTuple):
     drop_ins: list[str]
     #: The values that shall be there.
     entries: Entries
+
+
+def main_file(files: Files, usual: str) -> str:
+    """The file that OpenSSH starts from if it is told none: the usual one in /etc/ssh, or else its distribution's."""
+    vendors = posixpath.join(_VENDORS, posixpath.basename(usual))
+    return vendors if files.read(usual) is None and files.read(vendors) is not None else usual
+
+
+def require_not_vendors(layer: str, paths: Iterable[str]) -> None:
+    """Raises HardeningError for a file that belongs to the distribution, whose next update would undo a change."""
+    for path in paths:
+        if path.startswith(f"{_VENDORS}/"):
+            raise HardeningError(
+                f"{layer}: {path} would have to be changed, but it is the distribution's own, and its updates would "
+                f"undo that; copy {_VENDORS}/{layer}_config to /etc/ssh, from where it is read instead, and run again"
+            )
 
 
 def sshd_candidate(files: Files, place: Place, request: Request) -> Overlay:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Optional
 from . import _managed
 from ._errors import HardeningError
 from ._settings import Setting, Value, keyword_table
-from ._ssh_match import Block, Connection, example_connections
+from ._ssh_match import Block, Connection, example_connections, requirement, traits
 from ._ssh_tree import Files, Overlay, Place, Statement, walk
 
 #: Which of the statements that set one directive decides for a connection.
@@ -65,14 +65,38 @@ class Judged(NamedTuple):
     winner: Statement | None
 
 
+class _Index:
+    """Statements by what their scopes ask for: thousands need not each be held against each one's connections."""
+
+    def __init__(self, statements: list[Statement]):
+        self._statements = statements
+        self._by_trait: dict[tuple[str, str], list[int]] = {}
+        self._others: list[int] = []
+        for number, statement in enumerate(statements):
+            required = requirement(statement.scope)
+            for trait in required:
+                self._by_trait.setdefault(trait, []).append(number)
+            if not required:
+                self._others.append(number)
+
+    def possible(self, connection: Connection) -> list[Statement]:
+        """Those that may select the connection, in their order."""
+        numbers = {*self._others, *(number for trait in traits(connection) for number in self._by_trait.get(trait, ()))}
+        return [self._statements[number] for number in sorted(numbers)]
+
+
 def judged(
     found: dict[Setting, list[Statement]], winner: Winner, base: Connection, members: Members
 ) -> Iterator[Judged]:
     """Every line, with its fate."""
     for setting, statements in found.items():
+        index, known = _Index(statements), dict[Connection, Optional[Statement]]()
         for statement in statements:
             connections = example_connections(statement.scope, base, members)
-            winners = [winner(statements, connection) for connection in connections]
+            for connection in connections:
+                if connection not in known:
+                    known[connection] = winner(index.possible(connection), connection)
+            winners = [known[connection] for connection in connections]
             yield Judged(setting, statement, statement in winners, winners[0] if winners else None)
 
 

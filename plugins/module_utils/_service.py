@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ._command import Run
 from ._errors import HardeningError
+from ._openssh import SSHD_PROGRAMS
 
 _RELOAD_SECONDS = 15.0
 _BANNER_SECONDS = 5.0
@@ -99,18 +100,16 @@ class PendingReload:
             os.unlink(self.path)
 
 
-def require_no_override(dump: dict[str, str], config: str, default_config: str, keywords: list[str]) -> None:
-    """Raises HardeningError if the running sshd's command line sets one of the keywords, which beats every file."""
-    pid = ""
-    with suppress(OSError), open(dump.get("pidfile", "none"), encoding="ascii") as stream:
-        pid = stream.read().strip()
-    title = _listener_title(pid, config, default_config) if pid.isdigit() else ""
-    for option in re.findall(r" -o ?([A-Za-z]+)", title):
-        if option.lower() in keywords:
-            raise HardeningError(
-                f"sshd (pid {pid}) was started with -o {option} on its command line, which beats every file; "
-                "take it out there, for example from SSHD_OPTS in /etc/default/ssh"
-            )
+def require_no_override(daemons: list[Daemon], keywords: list[str]) -> None:
+    """Raises HardeningError if a daemon's command line sets one of the keywords, which beats every file."""
+    for daemon in daemons:
+        for option in re.findall(r" -o ?([A-Za-z]+)", daemon.title):
+            if option.lower() in keywords:
+                raise HardeningError(
+                    f"sshd (pid {daemon.pid}) was started with -o {option} on its command line, which beats every "
+                    "file; take it out there, for example from SSHD_OPTS in /etc/default/ssh, or from OPTIONS in "
+                    "/etc/sysconfig/sshd"
+                )
 
 
 def reload_command(run: Run, daemon: Daemon, configured: set[tuple[str, int]]) -> list[str]:
@@ -121,7 +120,7 @@ def reload_command(run: Run, daemon: Daemon, configured: set[tuple[str, int]]) -
         if f"MainPID={daemon.pid}" in shown:
             restart = _has_to_restart(daemon, unit, configured, "KillMode=process" in shown)
             return ["systemctl", "restart" if restart else "reload", unit]
-    elif os.path.isdir("/run/openrc"):
+    elif os.path.isdir("/run/openrc") and daemon.pid == _pid_for_init_scripts():
         return ["rc-service", "sshd", "reload"]
     for script in ("/etc/init.d/ssh", "/etc/init.d/sshd"):
         if os.access(script, os.X_OK) and daemon.pid == _pid_for_init_scripts():
@@ -191,23 +190,34 @@ def configured_listeners(dump: dict[str, str]) -> set[tuple[str, int]]:
     return {(host, int(port)) for host, port in pairs}
 
 
-def reload(run: Run, command: list[str], dump: dict[str, str], must_answer: bool) -> None:
+def reload(run: Run, command: list[str], daemon: Daemon, dump: dict[str, str], must_answer: bool) -> None:
     """
     Reload, and wait until sshd has read its configuration and answers.
 
     Raises HardeningError with what the service manager said. ``must_answer``: it did before.
     """
-    before = last_reading(dump)
+    before, listening = last_reading(dump), _listening_sockets(daemon.pid)
     result = run(command)
     if result.code:
         said = (result.err or result.out).strip()
         raise HardeningError(f"{' '.join(command)} failed: {said}{_last_words(run, command)}")
     deadline = time.monotonic() + _RELOAD_SECONDS
     while time.monotonic() < deadline:
-        if (not before or last_reading(dump) not in (0, before)) and (not must_answer or answers(dump)):
+        done = last_reading(dump) not in (0, before) if before else _listens_anew(daemon.pid, listening)
+        if done and (not must_answer or answers(dump)):
             return
         time.sleep(0.02)
     raise HardeningError(f"sshd took no connection after {' '.join(command)}{_last_words(run, command)}")
+
+
+def _listens_anew(pid: int, before: dict[str, tuple[str, int]]) -> bool:
+    """
+    Whether the daemon has opened other sockets, as it does once it has read its configuration, or is replaced.
+
+    For an sshd without a pid file, as openSUSE's is under systemd (the patch no_fork-no_pid_file of its package).
+    """
+    listening = _listening_sockets(pid)
+    return listening.keys().isdisjoint(before) if listening else not os.path.exists(f"/proc/{pid}")
 
 
 def revive(run: Run, command: list[str]) -> None:
@@ -243,11 +253,16 @@ def _listener_title(pid: str, config: str, default_config: str) -> str:
         program = os.readlink(f"/proc/{pid}/exe").split(" (deleted)")[0]
     except OSError:
         return ""
+    return title if is_listener(title, program, config, default_config) else ""
+
+
+def is_listener(title: str, program: str, config: str, default_config: str) -> bool:
+    """Whether a process of that title is a listening sshd that reads ``config``."""
     # From 8.2 the listener's title is "sshd: COMMAND LINE [listener] ..."; sessions have other titles.
     listener = "[listener]" in title or not title.startswith("sshd: ")
     named = re.search(r" -f ?(\S+)", title)
     same = os.path.realpath(named[1] if named else default_config) == os.path.realpath(config)
-    return title if os.path.basename(program) == "sshd" and listener and same else ""
+    return os.path.basename(program) in SSHD_PROGRAMS and listener and same
 
 
 def _listening_sockets(pid: int) -> dict[str, tuple[str, int]]:
@@ -280,10 +295,15 @@ def _open_sockets(pid: int) -> set[str]:
 def _unit(pid: int) -> str | None:
     """The systemd service that the process belongs to."""
     with suppress(OSError), open(f"/proc/{pid}/cgroup", encoding="utf-8") as stream:
-        # "0::/system.slice/ssh.service", or a hierarchy a line in cgroup v1.
-        match = re.search(r"/([^/\n]+\.service)$", stream.read(), re.MULTILINE)
-        return match[1] if match else None
+        return unit_in(stream.read())
     return None
+
+
+def unit_in(cgroups: str) -> str | None:
+    """The systemd service that /proc/PID/cgroup names."""
+    # "0::/system.slice/ssh.service", or a hierarchy a line in cgroup v1.
+    match = re.search(r"/([^/\n]+\.service)$", cgroups, re.MULTILINE)
+    return match[1] if match else None
 
 
 def _last_words(run: Run, command: list[str]) -> str:

@@ -15,7 +15,7 @@ from ._changes import DirectoryCreation, DirectoryRemoval, FileChange, file_chan
 from ._command import Run, time_limit
 from ._errors import HardeningError
 from ._files import Account, Disk
-from ._placement import Request, ssh_candidate
+from ._placement import Request, main_file, require_not_vendors, ssh_candidate
 from ._rivals import beaten, competing_lines, statements_by_setting
 from ._settings import SSH, wanted_values
 from ._ssh_match import Block, Connection, example_connection
@@ -99,9 +99,10 @@ def _targets(options: dict[str, Any]) -> list[Target]:
             raise HardeningError(
                 "ssh: the system's ssh_config can only be changed by root: run with become: true, or name users"
             )
-        main = path or DEFAULT_PATH
-        place = Place(main, posixpath.dirname(DEFAULT_PATH), has_drop_ins=main == DEFAULT_PATH)
-        return [Target(place, None, bystander(), path if place.main != DEFAULT_PATH else None)]
+        place = systems_place()
+        if path and path != place.main:
+            return [Target(Place(path, place.directory), None, bystander(), path)]
+        return [Target(place, None, bystander(), None)]
     if path and len(users) > 1:
         raise HardeningError("ssh: path: one file cannot belong to several users")
     targets = []
@@ -114,6 +115,11 @@ def _targets(options: dict[str, Any]) -> list[Target]:
         place = Place(path or usual, posixpath.dirname(usual), owner.home)
         targets.append(Target(place, owner, owner, path if place.main != usual else None))
     return targets
+
+
+def systems_place() -> Place:
+    """The system's own configuration."""
+    return Place(main_file(Disk(), DEFAULT_PATH), posixpath.dirname(DEFAULT_PATH), has_drop_ins=True)
 
 
 def _plan_target(run: Run, program: str, target: Target, request: Request) -> Plan:
@@ -133,6 +139,7 @@ def _plan_target(run: Run, program: str, target: Target, request: Request) -> Pl
         return _openssh.ssh_dump(run, program, connection.host, target.reader, path)
 
     changes = file_changes(disk, candidate.texts, 0o600 if owner else 0o644)
+    require_not_vendors("ssh", (change.path for change in changes))
     try:
         dump, broken = ask(target.option_f), ""
     except _openssh.Refused as problem:
@@ -141,7 +148,7 @@ def _plan_target(run: Run, program: str, target: Target, request: Request) -> Pl
             raise HardeningError(f"ssh: ssh does not accept the configuration: {problem}") from problem
     before = _openssh.values(dump, settings)
     if changes or broken:
-        system = None if target.option_f or owner is None else Place(DEFAULT_PATH, posixpath.dirname(DEFAULT_PATH))
+        system = None if target.option_f or owner is None else systems_place()
         with staged(candidate, place, target.reader, read_after=system) as (copy, root):
             try:
                 staged_dump = ask(copy)

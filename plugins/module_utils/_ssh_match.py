@@ -26,6 +26,10 @@ class Connection(NamedTuple):
     local_user: str = "nobody"
 
 
+# Criteria that name something of the connection, and what.
+_TRAITS = {"user": "user", "localuser": "localuser", "group": "group", "host": "host", "originalhost": "host"}
+
+
 class Block(NamedTuple):
     """A Host or Match line, which the lines below it depend on."""
 
@@ -38,7 +42,13 @@ class Block(NamedTuple):
 
 def pattern_matches(pattern: str, text: str) -> bool:
     """Whether a pattern with * and ? matches, as match_pattern() in OpenSSH's match.c."""
+    if _literal(pattern):
+        return pattern == text
     return bool(re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), text, re.DOTALL))
+
+
+def _literal(pattern: str) -> bool:
+    return "*" not in pattern and "?" not in pattern
 
 
 def list_matches(patterns: list[str], texts: tuple[str, ...], ignore_case: bool = False) -> bool:
@@ -131,6 +141,30 @@ def selects(scope: tuple[Block, ...], connection: Connection) -> bool | None:
     if False in answers:
         return False
     return None if None in answers else True
+
+
+def requirement(scope: tuple[Block, ...]) -> list[tuple[str, str]]:
+    """
+    Traits of a connection, as traits() has them, of which it needs one to be selected.
+
+    Empty where nothing as simple as that can be said.
+    """
+    for block in scope:
+        asked = [("host", word) for word in block.arguments] if block.keyword == "host" else []
+        for attribute, value in criteria(block) if block.keyword == "match" else ():
+            if attribute in _TRAITS:
+                asked = [(_TRAITS[attribute], pattern) for pattern in value.split(",")]
+                break
+        positive = [(trait, pattern.lower()) for trait, pattern in asked if not pattern.startswith("!")]
+        if asked and all(_literal(pattern) for _trait, pattern in positive):
+            return positive or [("", "nobody")]
+    return []
+
+
+def traits(connection: Connection) -> list[tuple[str, str]]:
+    """What requirement() may ask of a connection. Whether case counts is not told apart here."""
+    named = [("host", connection.host), ("user", connection.user), ("localuser", connection.local_user)]
+    return [(trait, text.lower()) for trait, text in [*named, *(("group", group) for group in connection.groups)]]
 
 
 def example(patterns: list[str], fallback: str) -> str | None:

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 # readconf.c and servconf.c take the keyword with strdelim(): blanks, at most one "=" on either side, quotes allowed.
 _KEYWORD = re.compile(r'[ \t\r]*(?:=[ \t\r]*)?("?)([A-Za-z0-9]+)\1(?:[ \t\r]*=[ \t\r]*|[ \t\r]+|(?=[\n\f])|\Z)')
+_SPECIAL = re.compile(r"""['"\\#]""")
 _TRAILING_BLANK = " \t\r\n\f"
 
 
@@ -40,12 +41,16 @@ def split_lines(text: str) -> list[str]:
     return [line + "\n" for line in lines] + ([tail] if tail else [])
 
 
-def directives(text: str) -> Iterator[Line]:
+# A run looks at each file from several sides, and there may be hundreds of them.
+@lru_cache(maxsize=2048)
+def directives(text: str) -> tuple[Line, ...]:
     """Every line of ``text`` that has a keyword."""
-    for number, line in enumerate(split_lines(text), start=1):
-        match = _KEYWORD.match(line)
-        if match:
-            yield Line(number, match.group(2).lower(), line[match.end() :].rstrip(_TRAILING_BLANK))
+    found = ((number, line, _KEYWORD.match(line)) for number, line in enumerate(split_lines(text), start=1))
+    return tuple(
+        Line(number, match.group(2).lower(), line[match.end() :].rstrip(_TRAILING_BLANK))
+        for number, line, match in found
+        if match
+    )
 
 
 def split_arguments(text: str) -> list[str]:
@@ -55,6 +60,8 @@ def split_arguments(text: str) -> list[str]:
     A comment ends the line, single and double quotes group, a backslash escapes quotes, itself
     and, outside quotes, a blank. An unfinished quote runs to the end of the line.
     """
+    if not _SPECIAL.search(text):
+        return [word for word in text.replace("\t", " ").split(" ") if word]
     words: list[str] = []
     position, end = 0, len(text)
     while position < end:

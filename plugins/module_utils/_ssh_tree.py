@@ -165,10 +165,11 @@ def relocated(text: str, place: Place, root: str) -> str:
 
     A copy of the whole tree below ``root`` can then be read by the real tool before anything is written.
     """
+    includes = [line for line in directives(text) if line.keyword == "include"]
+    if not includes:
+        return text
     lines = split_lines(text)
-    for line in directives(text):
-        if line.keyword != "include":
-            continue
+    for line in includes:
         words = []
         for argument in line.arguments:
             pattern = place.include_pattern(argument)

@@ -15,7 +15,8 @@ from ._changes import FileChange, file_changes
 from ._command import Run
 from ._errors import HardeningError
 from ._files import Disk
-from ._placement import Request, drop_in_paths, sshd_candidate
+from ._placement import Request, drop_in_paths, main_file, require_not_vendors, sshd_candidate
+from ._platform import is_linux, require_linux
 from ._rivals import beaten, competing_lines, others, stated, statements_by_setting
 from ._settings import SSHD, Setting, Value, wanted_values
 from ._ssh_match import Block, Connection, example_connections, selects
@@ -31,7 +32,7 @@ _CRITERIA = ("user", "group", "host", "address", "localaddress", "localport", "r
 
 def present() -> bool:
     """Whether this host has the layer."""
-    return _openssh.find("sshd") is not None
+    return is_linux() and _openssh.find("sshd") is not None
 
 
 def plan(options: dict[str, Any], run: Run) -> Plan:
@@ -44,15 +45,17 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
     absent = options["state"] == "absent"
     match = _match_criteria(options.get("match"), wanted)
     _check_request(wanted, absent, match, options["exclusive"])
+    require_linux("sshd")
     program = _openssh.find("sshd")
     if program is None:
         raise HardeningError("sshd: no sshd is installed on this host: install openssh-server")
     if os.geteuid() != 0:
         raise HardeningError("sshd: sshd_config can only be read and changed by root: run with become: true")
 
-    path = options["path"] or DEFAULT_PATH
-    place = Place(path, posixpath.dirname(DEFAULT_PATH), has_drop_ins=path == DEFAULT_PATH)
     disk = Disk()
+    usual = main_file(disk, DEFAULT_PATH)
+    path = options["path"] or usual
+    place = Place(path, posixpath.dirname(DEFAULT_PATH), has_drop_ins=path == usual)
     if disk.read(path) is None:
         raise HardeningError(f"sshd: there is no {path}")
     candidate = sshd_candidate(disk, place, Request(wanted, match, "first", options["exclusive"], absent))
@@ -74,6 +77,7 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
     if dump and not absent:
         _require_known(run, program, dump, wanted, match)
     changes = file_changes(disk, candidate.texts)
+    require_not_vendors("sshd", (change.path for change in changes))
     if changes or broken:
         dump = _validated(run, program, candidate, place, connection, broken)
     effective = _openssh.values(dump, settings)
@@ -82,11 +86,12 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
             by = sshd_winner(found[setting], connection)
             raise beaten("sshd", setting, value, effective.get(setting.option), candidate, disk, by)
         _require_no_rival(setting, value, found[setting], connections, candidate, disk)
+    daemons = _daemons(place)
     if not absent:
-        keywords = [keyword for setting in wanted for keyword in setting.keywords]
-        _service.require_no_override(dump, path, DEFAULT_PATH, keywords)
-    activate = _activation(run, dump, list(found.values()), place, bool(changes)) if options["reload"] else None
-    pending = [_service.PendingReload(path)] if activate or (changes and _service.last_reading(dump)) else []
+        _service.require_no_override(daemons, [keyword for setting in wanted for keyword in setting.keywords])
+    due = bool(changes) or _outdated(dump, list(found.values()), place)
+    activate = _activation(run, dump, daemons, place) if due and daemons and options["reload"] else None
+    pending = [_service.PendingReload(path)] if activate or (changes and daemons) else []
     managed = {setting: lines for setting, lines in found.items() if setting in settings or _ours(candidate, lines)}
     return Plan(
         layer="sshd",
@@ -217,19 +222,12 @@ def _ours_first(changes: list[FileChange], absent: bool) -> list[FileChange]:
     return sorted(changes, key=lambda change: holds_ours(change) == absent)
 
 
-def _activation(
-    run: Run,
-    dump: dict[str, str],
-    found: list[list[Statement]],
-    place: Place,
-    changed: bool,
-) -> Callable[[], None] | None:
-    """What makes every running sshd read its files, if it has to: its values were changed, by us now or by anyone."""
-    if not changed and not _outdated(dump, found, place):
-        return None
-    daemons = _service.find_daemons(place.main, DEFAULT_PATH)
-    if not daemons:
-        return None
+def _daemons(place: Place) -> list[_service.Daemon]:
+    return _service.find_daemons(place.main, main_file(Disk(), DEFAULT_PATH))
+
+
+def _activation(run: Run, dump: dict[str, str], daemons: list[_service.Daemon], place: Place) -> Callable[[], None]:
+    """What makes every running sshd read its files. Raises HardeningError where one cannot, or would be lost by it."""
     configured = _service.configured_listeners(dump)
     for daemon in daemons:
         _service.require_same_listeners(daemon, configured)
@@ -237,9 +235,9 @@ def _activation(
     must_answer = _service.answers(dump)
 
     def activate() -> None:
-        for command in commands:
-            if _service.find_daemons(place.main, DEFAULT_PATH):
-                _service.reload(run, command, dump, must_answer)
+        for daemon, command in zip(daemons, commands):
+            if _daemons(place):
+                _service.reload(run, command, daemon, dump, must_answer)
             else:
                 _service.revive(run, command)
         _service.PendingReload(place.main).done()
@@ -271,7 +269,7 @@ def unread_files(dump: dict[str, str], disk: Disk, place: Place) -> list[str]:
     directories = {posixpath.dirname(path) for path in [*files[1:], *drop_in_paths(disk, place)]}
     directories.discard(posixpath.dirname(place.main))
     unread = _unread(dump, [*files, *directories])
-    return unread if unread and _service.find_daemons(place.main, DEFAULT_PATH) else []
+    return unread if unread and _daemons(place) else []
 
 
 def _warnings(dump: dict[str, str], disk: Disk, place: Place) -> list[str]:

@@ -12,6 +12,7 @@ from ._changes import file_changes
 from ._command import Run
 from ._errors import HardeningError
 from ._files import Disk
+from ._platform import is_linux, require_linux
 from ._settings import SYSCTL, Setting, wanted_values
 from ._ssh_tree import Overlay
 from ._sysctl_placement import (
@@ -22,14 +23,14 @@ from ._sysctl_placement import (
     require_winner,
     sysctl_candidate,
 )
-from ._sysctl_text import BOOT_DIRECTORIES, PROCPS_DIRECTORIES, Assignment, normalize, reading_order, winner
+from ._sysctl_text import BOOT_DIRECTORIES, Assignment, normalize, orders, winner
 from ._timeline import Kernel
 from ._transaction import Plan, Step
 
 # Nothing that a distribution ships sorts behind it.
 DEFAULT_PATH = "/etc/sysctl.d/zz-keepalive.conf"
 _PROC = "/proc/sys"
-_SYSCTL_CONF = "/etc/sysctl.conf"
+_ALPINE = "/etc/alpine-release"
 # Measured on Linux 6.18.
 KERNEL_LARGEST = {
     "tcp_keepalive_time": 8589934,
@@ -86,7 +87,7 @@ class KernelChange:
 
 def present() -> bool:
     """Whether this host has the layer."""
-    return os.path.exists(posixpath.join(_PROC, "net/ipv4/tcp_keepalive_time"))
+    return is_linux() and os.path.exists(posixpath.join(_PROC, "net/ipv4/tcp_keepalive_time"))
 
 
 def plan(options: dict[str, Any], run: Run) -> Plan:
@@ -103,6 +104,7 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
         raise HardeningError("sysctl: absent with persist: false has to be told which options to take back")
     if not (runtime or persist):
         raise HardeningError("sysctl: with runtime: false and persist: false there is nothing to do")
+    require_linux("sysctl")
     if os.geteuid() != 0:
         raise HardeningError("sysctl: kernel settings can only be changed by root: run with become: true")
 
@@ -160,15 +162,12 @@ def reading_orders(path: str) -> Orders:
     """The files that set kernel values, links resolved; ``path`` counts as there, whether it is yet or not."""
     names = {}
     for directory in BOOT_DIRECTORIES:
-        names[directory] = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+        names[directory] = os.listdir(directory) if os.path.isdir(directory) else []
     directory, name = posixpath.split(path)
     if directory in names and name not in names[directory]:
         names[directory].append(name)
-    orders = {
-        "the next boot": reading_order(BOOT_DIRECTORIES, names),
-        "sysctl --system": [*reading_order(PROCPS_DIRECTORIES, names), _SYSCTL_CONF],
-    }
-    return {reader: list(map(os.path.realpath, order)) for reader, order in orders.items()}
+    unresolved = orders(names, os.path.exists(_ALPINE))
+    return {reader: list(map(os.path.realpath, order)) for reader, order in unresolved.items()}
 
 
 def boot_value(setting: Setting, read: list[Assignment]) -> Any:

@@ -16,6 +16,16 @@ BOOT_DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d",
 
 #: sysctl(8), --system, of procps, which reads /etc/sysctl.conf after all of them.
 PROCPS_DIRECTORIES = ("/run/sysctl.d", "/etc/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
+_SYSCTL_CONF = "/etc/sysctl.conf"
+# What Alpine goes through at boot, one after the other, each with those directories whose files of the same name are
+# read instead (aports, main/openrc/sysctl.initd).
+_ALPINES_BOOT = {
+    "/lib/sysctl.d": ("/etc/sysctl.d", "/run/sysctl.d"),
+    "/usr/lib/sysctl.d": ("/etc/sysctl.d", "/run/sysctl.d"),
+    "/etc/sysctl.d": ("/run/sysctl.d",),
+    _SYSCTL_CONF: (),
+    "/run/sysctl.d": (),
+}
 
 
 class Assignment(NamedTuple):
@@ -71,6 +81,23 @@ def reading_order(directories: Iterable[str], names: dict[str, list[str]]) -> li
             if name.endswith(".conf"):
                 chosen.setdefault(name, posixpath.join(directory, name))
     return [chosen[name] for name in sorted(chosen, key=lambda name: name.encode(errors="surrogateescape"))]
+
+
+def orders(names: dict[str, list[str]], alpine: bool) -> dict[str, list[str]]:
+    """Who reads the files, to their paths in reading order. ``names`` as for reading_order()."""
+    return {
+        "the next boot": _alpines_order(names) if alpine else reading_order(BOOT_DIRECTORIES, names),
+        "sysctl --system": [*reading_order(PROCPS_DIRECTORIES, names), _SYSCTL_CONF],
+    }
+
+
+def _alpines_order(names: dict[str, list[str]]) -> list[str]:
+    order = []
+    for source, instead in _ALPINES_BOOT.items():
+        hidden = {name for directory in instead for name in names.get(directory, [])}
+        own = [name for name in names.get(source, []) if name not in hidden]
+        order += [source] if source == _SYSCTL_CONF else reading_order([source], {source: own})
+    return order
 
 
 def winner(read: Iterable[Assignment], key: str) -> Assignment | None:

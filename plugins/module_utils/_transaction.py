@@ -19,8 +19,8 @@ from typing import Any, Protocol
 from ._changes import FileChange
 from ._errors import HardeningError
 
-# Only root can open it, so no one else can hold up a run.
-_LOCK = "/run/keepalive.hardening.lock"
+# Only root can open it, so no one else can hold up a run. FreeBSD and macOS have no /run.
+_LOCK = os.path.join("/run" if os.path.isdir("/run") else "/var/run", "keepalive.hardening.lock")
 _LOCK_SECONDS = 300.0
 
 

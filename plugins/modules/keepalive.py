@@ -240,6 +240,7 @@ attributes:
     description: Target systems on which it is tested.
     platforms: debian
     support: full
+    details: Other systems are known from their packages' files only, see docs/platforms.md. Beyond Linux only the layer C(ssh).
 notes:
   - Needs to be run by root, and nothing on the host but Python and what it configures.
 seealso:

@@ -51,6 +51,7 @@ attributes:
     description: Target systems on which it is tested.
     platforms: debian
     support: full
+    details: Other systems are known from their packages' files only, see docs/platforms.md. Beyond Linux only the layer C(ssh).
 notes:
   - Needs root for the layer C(sshd), and nothing on the host but Python and what it looks at.
   - Where a stopped service has left no C(/run/sshd) it is created, since sshd cannot be asked without.
@@ -238,7 +239,7 @@ baselines:
       returned: always
 """
 
-from ansible_collections.keepalive.hardening.plugins.module_utils._module import run_info
+from ansible_collections.keepalive.hardening.plugins.module_utils._info_module import run_info
 
 
 def main() -> None:

@@ -90,6 +90,7 @@ attributes:
     description: Target systems on which it is tested.
     platforms: debian
     support: full
+    details: Other Linux systems, FreeBSD and macOS are known from their packages' files only, see docs/platforms.md.
 notes:
   - The system's file needs root. A user can manage the own file without.
   - With multiplexing only the options of the master connection count.

@@ -97,6 +97,7 @@ attributes:
     description: Target systems on which it is tested.
     platforms: debian
     support: full
+    details: Other Linux systems are known from their packages' files only, see docs/platforms.md. Not supported beyond Linux.
 notes:
   - Needs to be run by root, and nothing on the host but Python and sshd.
   - Options on the command line of sshd beat its files. One that sets a managed value is an error.

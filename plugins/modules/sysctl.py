@@ -76,6 +76,7 @@ attributes:
     description: Target systems on which it is tested.
     platforms: debian
     support: full
+    details: Other Linux systems are known from their packages' files only, see docs/platforms.md. Not supported beyond Linux.
 notes:
   - Values are plain decimal numbers. Signs, blanks and leading zeros are refused, since the kernel reads V(010) as eight.
   - The settings belong to a network namespace; those of a host do not reach its containers.

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import pairwise
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -159,7 +158,7 @@ def test_an_end_that_gives_up_has_one_end_and_one_window_and_another_has_neither
 def test_the_numbers_of_the_axis_do_not_run_into_each_other(picture: Picture) -> None:
     axis = picture.axis
     assert axis[0].words == "0 s"
-    assert all(one.right < other.left for one, other in pairwise(axis))
+    assert all(one.right < other.left for one, other in zip(axis, axis[1:]))
 
 
 @given(PICTURES)
@@ -261,7 +260,7 @@ def test_each_lane_makes_the_picture_higher_and_none_covers_another() -> None:
     pictures = [Picture({str(number): QUICK for number in range(lanes)}) for lanes in range(1, 5)]
     assert [len(picture.lanes) for picture in pictures] == [1, 2, 3, 4]
     heights = [picture.height for picture in pictures]
-    assert len({after - before for before, after in pairwise(heights)}) == 1
+    assert len({after - before for before, after in zip(heights, heights[1:])}) == 1
     for picture in pictures:
         assert all(len(lane.probes) == 3 for lane in picture.lanes)
 

@@ -45,9 +45,9 @@ def openssh(
     tcp_keepalive: bool = True,
     lines: Sequence[Line] = (),
 ) -> OpenSSH:
-    options = (f"{word}_interval", f"{word}_count_max")
-    effective: dict[str, Value] = {**dict(zip(options, (interval, count), strict=True)), "tcp_keepalive": tcp_keepalive}
-    return OpenSSH(version, effective, dict(zip(options, (INTERVAL_LINE, COUNT_LINE), strict=True)), [*lines])
+    interval_option, count_option = f"{word}_interval", f"{word}_count_max"
+    effective: dict[str, Value] = {interval_option: interval, count_option: count, "tcp_keepalive": tcp_keepalive}
+    return OpenSSH(version, effective, {interval_option: INTERVAL_LINE, count_option: COUNT_LINE}, [*lines])
 
 
 def client(

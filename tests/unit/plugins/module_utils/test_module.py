@@ -17,8 +17,7 @@ OPTIONS = {"sshd": {"client_alive_interval": "30"}, "ssh": {"server_alive_interv
 
 @pytest.fixture(autouse=True)
 def host_without_sshd(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in _module.LAYERS:
-        monkeypatch.setitem(_module.LAYERS, name, SimpleNamespace(present=lambda here=name != "sshd": here))
+    monkeypatch.setattr(_module, "layer", lambda name: SimpleNamespace(present=lambda: name != "sshd"))
 
 
 def test_a_layer_that_the_host_lacks_is_skipped() -> None:

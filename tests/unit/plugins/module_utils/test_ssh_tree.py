@@ -314,7 +314,7 @@ def test_a_relocated_include_means_the_same_file(argument: str) -> None:
 def test_debians_main_files_include_a_directory_before_they_set_anything(release: str, name: str) -> None:
     files = debian(release)
     main = f"/etc/ssh/{name}"
-    first = next(directives(files.texts[main]))
+    first = directives(files.texts[main])[0]
     assert (first.keyword, first.arguments) == ("include", [f"/etc/ssh/{name}.d/*.conf"])
     drop_ins = sorted(path for path in files.texts if path.startswith(f"/etc/ssh/{name}.d/"))
     assert included_paths(files, Place(main, "/etc/ssh")) == [main, *drop_ins]
