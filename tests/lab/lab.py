@@ -94,9 +94,11 @@ class Host:
 
 @functools.cache
 def inventory() -> dict[str, Any]:
-    """The inventory's group `all`."""
-    text = (HERE / "inventory" / "hosts.yml").read_text()
-    return dict(yaml.safe_load(text)["all"])
+    """The group `all` of both inventories."""
+    hosts, bench = (
+        yaml.safe_load((HERE / "inventory" / name).read_text())["all"] for name in ("hosts.yml", "bench.yml")
+    )
+    return {**hosts, "children": {**hosts["children"], **bench["children"]}}
 
 
 def hosts_of(group: dict[str, Any], groups: frozenset[str] = frozenset({"all"})) -> Iterator[Host]:
@@ -117,7 +119,7 @@ def select(hosts: list[Host], limit: list[str]) -> list[Host]:
     """The hosts that a list of group and host names stands for."""
     for name in limit:
         if not any(name in host.groups | {host.name} for host in hosts):
-            raise LabError(f"no host or group {name!r} in inventory/hosts.yml")
+            raise LabError(f"no host or group {name!r} in inventory/")
     return [host for host in hosts if (host.groups | {host.name}) & set(limit)]
 
 
@@ -317,7 +319,8 @@ def create_command(host: Host, hosts: list[Host]) -> list[str]:
         *("--network", NETWORK, "--ip", host.address, "--mac-address", mac),
         "--privileged",
         *("--volume", f"{CHECKOUT}:{COLLECTION}:ro"),
-        *(f"--add-host={other.name}:{other.address}" for other in hosts),
+        # Those that are only measured are known to nobody, nor know anybody, by name.
+        *(f"--add-host={other.name}:{other.address}" for other in hosts if "bench" not in host.groups | other.groups),
     ]
     if host.init == "none":
         return [*command, image_of(host.release), "sh", "-c", SSHD_ONLY]

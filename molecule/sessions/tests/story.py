@@ -425,7 +425,7 @@ def _end_some(lab: Lab, story: Story) -> None:
 
     # What reap.yml is to find, after a while.
     lab.cut(["carol-cut"], story.connections, 2)
-    stop = {server: "kill -STOP" for server in lab.addresses}
+    stop = dict.fromkeys(lab.addresses, "kill -STOP")
     for server, name in product(lab.addresses, ("dave-stopped", "dave-left")):
         stop[server] += " {pid}".format(**story.session(story.before, server, name))
     lab.on_servers(stop)
