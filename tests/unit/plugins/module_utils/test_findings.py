@@ -527,7 +527,7 @@ def test_hosts_whose_loss_ansible_would_not_notice_are_named() -> None:
     connections = [AnsibleConnection("web1", 30), *(AnsibleConnection(f"db{number}") for number in range(1, 8))]
     finding = found("ansible-never-probes", Facts(ansible=connections))
     assert (finding.severity, finding.layer) == (WARNING, "ansible")
-    assert "when db1, db2, db3, db4, db5 and 2 more vanishes" in finding.what
+    assert "when a host vanishes, here db1, db2, db3, db4, db5 and 2 more:" in finding.what
     assert "web1" not in finding.what
 
 
