@@ -9,10 +9,15 @@
 ##   make test       everything CI runs; PARTS='name ...' runs some of it
 ##   make fuzz       20,000 generated configurations against the real tools; takes hours
 ##   make measure    measure the predictions again and write docs/measured.md
+##   make bench      measure speed against ping and against plays by hand; writes tests/bench/RESULTS.md
+##   make matrix     sanity and unit tests on every ansible-core and Python; CORES='2.18 ...' for some
+##   make release VERSION=x.y.z
+##                   version, changelog, tarball and its tests, commit and tag; pushes nothing
+##   make docs       build the documentation as a site, .cache/docs/html/index.html
 ##   make fmt        format the Python code
 ##   make clean      remove the lab's hosts
 
-.PHONY: help setup harden audit test fuzz measure fmt clean
+.PHONY: help setup harden audit test fuzz measure bench matrix release docs fmt clean
 help:
 	@sed -n 's/^##//p' Makefile
 
@@ -49,6 +54,18 @@ fuzz: setup
 measure: export KEEPALIVE_RECORD = 1
 measure: setup
 	@$(IN_VENV) $(MOLECULE) molecule test -s partition
+
+matrix: setup
+	@$(IN_VENV) python tests/checks/matrix.py $(CORES)
+
+release: setup
+	@$(IN_VENV) python tests/checks/release.py "$(VERSION)"
+
+docs: setup
+	@$(IN_VENV) python docs/site/build.py
+
+bench: setup
+	@$(IN_VENV) python tests/bench/run.py $(ARGS)
 
 fmt: setup
 	@$(IN_VENV) ruff format

@@ -11,6 +11,7 @@ version_added: 0.1.0
 description:
   - Prints, for each host and layer, the values before and after as the real tools read them, and other lines that
     win for some users or hosts. Hosts where nothing changed get one line.
+  - Names the hosts of the batches that a play with C(serial) did not begin because it stopped before.
 author:
   - The keepalive.hardening authors (@keepalive)
 requirements:
@@ -44,7 +45,16 @@ class CallbackModule(CallbackBase):
         self._rows: list[tuple[str, ...]] = []
         self._unchanged: dict[str, bool] = {}
         self._notes: list[str] = []
+        self._waiting: dict[str, list[str]] = {}
         self._check_mode = False
+
+    # Comes once for each batch.
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        if not play.serial:
+            return
+        hosts = play.get_variable_manager().get_vars(play=play)
+        waiting = self._waiting.get(play._uuid, hosts["ansible_play_hosts_all"])
+        self._waiting[play._uuid] = [host for host in waiting if host not in hosts["ansible_play_batch"]]
 
     # The underscored names of a result are those that every supported ansible-core has.
     def v2_runner_on_ok(self, result: Any) -> None:
@@ -66,7 +76,10 @@ class CallbackModule(CallbackBase):
         self._notes += [f"{host}: {note}" for note in _notes(answer, changed and not self._check_mode)]
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        if not self._unchanged:
+        # A host that failed in an earlier play takes no part in a later one.
+        over = {*stats.failures, *stats.dark}
+        not_begun = [host for waiting in self._waiting.values() for host in waiting if host not in over]
+        if not self._unchanged and not not_begun:
             return
         self._display.banner("KEEPALIVE, CHECK MODE: NOTHING WAS CHANGED" if self._check_mode else "KEEPALIVE")
         for line in _table([_HEADINGS, *self._rows]) if self._rows else []:
@@ -76,6 +89,8 @@ class CallbackModule(CallbackBase):
         for host, unchanged in self._unchanged.items():
             if unchanged:
                 self._display.display(f"{host}: as it should be, nothing changed")
+        if not_begun:
+            self._display.display(f"not done, the run stopped before: {','.join(dict.fromkeys(not_begun))}")
 
 
 def _rows(layer: str, answer: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:

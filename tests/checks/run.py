@@ -3,7 +3,7 @@
 """
 Run the project's checks, all or the named parts.
 
-    uv run tests/checks/run.py [lint] [sanity] [unit] [hosts] [molecule]
+    uv run tests/checks/run.py [lint] [docs] [sanity] [package] [unit] [hosts] [molecule]
 
 One part alone shows its output while it runs. Several run in two lanes, and each shows when it ends
 what its failed commands printed, and the last line of the others.
@@ -28,14 +28,18 @@ PARTS = {
         "ruff format --check",
         "ruff check",
         "mypy",
-        "mypy --python-version 3.12 tests",
+        "mypy --python-version 3.12 tests docs/site/build.py",
         "ansible-lint",
         "yamllint --strict .",
         "antsibull-changelog lint",
         "antsibull-changelog lint-changelog-yaml changelogs/changelog.yaml",
+        "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all"
+        " --disallow-unknown-collection-refs .",
         "reuse lint --lines",
     ],
+    "docs": ["python docs/site/build.py"],
     "sanity": ["python tests/checks/sanity.py"],
+    "package": ["python tests/checks/package.py"],
     "unit": ["pytest tests/unit"],
     "hosts": ["python tests/hosts/run.py"],
     # Without -v the workers keep the output of failed tests to themselves.
