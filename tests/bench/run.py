@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: The keepalive.hardening authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """
-Measure harden.yml in the lab, against ping and against what people write by hand; keep the tables in RESULTS.md.
+Measure harden.yml in the lab, against ping and against what people write by hand; keep the tables in RESULTS.md
+and the README.
 
     uv run tests/bench/run.py [--rounds N] [--sizes 1,10,40,100]
 
@@ -33,7 +34,7 @@ from tests.lab import lab
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-RESULTS = HERE / "RESULTS.md"
+RESULTS, README = HERE / "RESULTS.md", ROOT / "README.md"
 INVENTORY = ROOT / "tests" / "lab" / "inventory"
 STATE = ROOT / ".cache" / "bench"
 # With it come ansible.posix and community.general, whose modules the play by hand uses.
@@ -234,6 +235,25 @@ def report(
     return "\n".join([*lines, ""])
 
 
+def excerpt(found: dict[int, dict[str, list[tuple[Cost, Cost]]]]) -> str:
+    """What the README shows of it."""
+    lines = [
+        "Times that of `ansible.builtin.ping` on the same hosts in the same run "
+        "([how it was measured, and more](tests/bench/RESULTS.md), `make bench`):",
+        "",
+        "| | hosts | harden.yml | the same values by hand |",
+        "|---|---|---|---|",
+    ]
+    for what in ("first run", "again"):
+        for size in sorted(set(BY_HAND) & set(found)):
+            ours, hand = (
+                median(cost.over(floor) for cost, floor in found[size][f"{name}, {what}"]).wall
+                for name in ("harden.yml", "by hand")
+            )
+            lines.append(f"| {what} | {size} | {ours:.1f} | {hand:.1f} |")
+    return "\n".join([*lines, ""])
+
+
 def openssh() -> str:
     (printed,) = Fleet(1).shell("ssh -V 2>&1")
     return printed.split()[0].replace("_", " ").rstrip(",")
@@ -257,6 +277,10 @@ def main() -> None:
     largest.shell(RESET)
     text = report(found, large_files(), options.rounds)
     RESULTS.write_text(text)
+    before, begin, end, after = re.split(
+        r"(<!-- benchmark -->\n).*(<!-- /benchmark -->)", README.read_text(), flags=re.DOTALL
+    )
+    README.write_text(before + begin + excerpt(found) + end + after)
     print(text)
 
 
