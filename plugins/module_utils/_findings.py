@@ -379,8 +379,8 @@ def _ansible(facts: Facts) -> Iterator[Finding]:
             "ansible-never-probes",
             WARNING,
             "ansible",
-            f"a play hangs when a host vanishes, here {_some(silent)}: Ansible's ssh does not probe, nor does the master that "
-            "ControlPersist keeps, whose options alone count for all that share it",
+            f"a play hangs when a host vanishes, here {_some(silent)}: Ansible's ssh does not probe, nor does the "
+            "master that ControlPersist keeps, whose options alone count for all that share it",
             "harden this control node with the role client, or add -o ServerAliveInterval=30 to ssh_args",
         )
 

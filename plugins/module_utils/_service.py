@@ -9,6 +9,7 @@ import re
 import socket
 import struct
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -103,7 +104,7 @@ class PendingReload:
 def require_no_override(daemons: list[Daemon], keywords: list[str]) -> None:
     """Raises HardeningError if a daemon's command line sets one of the keywords, which beats every file."""
     for daemon in daemons:
-        for option in re.findall(r" -o ?([A-Za-z]+)", daemon.title):
+        for option in re.findall(r" -[A-Za-z0-9]*o[ =]*([A-Za-z]+)", daemon.title):
             if option.lower() in keywords:
                 raise HardeningError(
                     f"sshd (pid {daemon.pid}) was started with -o {option} on its command line, which beats every "
@@ -190,34 +191,47 @@ def configured_listeners(dump: dict[str, str]) -> set[tuple[str, int]]:
     return {(host, int(port)) for host, port in pairs}
 
 
-def reload(run: Run, command: list[str], daemon: Daemon, dump: dict[str, str], must_answer: bool) -> None:
+def reload(
+    run: Run,
+    command: list[str],
+    daemon: Daemon,
+    find: Callable[[], list[Daemon]],
+    dump: dict[str, str],
+    must_answer: bool,
+) -> None:
     """
     Reload, and wait until sshd has read its configuration and answers.
 
-    Raises HardeningError with what the service manager said. ``must_answer``: it did before.
+    ``find`` lists the daemons that there are. Raises HardeningError with what the service manager said.
+    ``must_answer``: it did before.
     """
-    before, listening = last_reading(dump), _listening_sockets(daemon.pid)
+    before, daemons = last_reading(dump), find()
     result = run(command)
     if result.code:
         said = (result.err or result.out).strip()
         raise HardeningError(f"{' '.join(command)} failed: {said}{_last_words(run, command)}")
     deadline = time.monotonic() + _RELOAD_SECONDS
     while time.monotonic() < deadline:
-        done = last_reading(dump) not in (0, before) if before else _listens_anew(daemon.pid, listening)
+        done = (before and last_reading(dump) not in (0, before)) or listens_anew(daemon, daemons, find())
         if done and (not must_answer or answers(dump)):
             return
         time.sleep(0.02)
     raise HardeningError(f"sshd took no connection after {' '.join(command)}{_last_words(run, command)}")
 
 
-def _listens_anew(pid: int, before: dict[str, tuple[str, int]]) -> bool:
+def listens_anew(daemon: Daemon, before: list[Daemon], now: list[Daemon]) -> bool:
     """
-    Whether the daemon has opened other sockets, as it does once it has read its configuration, or is replaced.
+    Whether at the daemon's addresses one listens by other sockets than before, as it does once it has read its files.
 
-    For an sshd without a pid file, as openSUSE's is under systemd (the patch no_fork-no_pid_file of its package).
+    For an sshd without a pid file, as openSUSE's is under systemd (the patch no_fork-no_pid_file of its package), and
+    for one beside that which ``sshd -T`` tells the pid file of. Restarted by a socket unit, it keeps the sockets.
     """
-    listening = _listening_sockets(pid)
-    return listening.keys().isdisjoint(before) if listening else not os.path.exists(f"/proc/{pid}")
+    known = {(one.pid, name) for one in before for name in one.listening}
+    return any(
+        not set(daemon.listening.values()).isdisjoint(one.listening.values())
+        and known.isdisjoint((one.pid, name) for name in one.listening)
+        for one in now
+    )
 
 
 def revive(run: Run, command: list[str]) -> None:
@@ -259,7 +273,7 @@ def _listener_title(pid: str, config: str, default_config: str) -> str:
 def is_listener(title: str, program: str, config: str, default_config: str) -> bool:
     """Whether a process of that title is a listening sshd that reads ``config``."""
     # From 8.2 the listener's title is "sshd: COMMAND LINE [listener] ..."; sessions have other titles.
-    listener = "[listener]" in title or not title.startswith("sshd: ")
+    listener = "[listener]" in title or not re.match(r"sshd[^: ]*: ", title)
     named = re.search(r" -f ?(\S+)", title)
     same = os.path.realpath(named[1] if named else default_config) == os.path.realpath(config)
     return os.path.basename(program) in SSHD_PROGRAMS and listener and same

@@ -25,18 +25,16 @@ _AT_ONCE = 100
 NOT = "not"
 
 
-def end_sessions(sessions: list[Session]) -> dict[int, str]:
+def end_sessions(sessions: list[Session], how: dict[int, str]) -> None:
     """
     End the sessions, many side by side.
 
-    Returns how each ended, by the pid of its process: politely, firmly, by_itself before we came, or NOT.
-    Raises HardeningError or OSError for what cannot be told, with none of the last hundred ended.
+    ``how`` gets how each ended, by the pid of its process: politely, firmly, by_itself before we came, or NOT.
+    Raises HardeningError or OSError for what cannot be done here, for those that are not in ``how`` yet.
     """
-    how: dict[int, str] = {}
     # Each takes two descriptors, of which a process may have some hundred.
     for start in range(0, len(sessions), _AT_ONCE):
         how.update(_end(sessions[start : start + _AT_ONCE]))
-    return how
 
 
 def _end(sessions: list[Session]) -> dict[int, str]:
@@ -83,12 +81,15 @@ def _open(process: Process) -> int | None:
         if problem.errno != errno.ENOSYS:
             raise
         raise HardeningError("this kernel has no handles of processes (pidfd, Linux 5.3)") from problem
-    # What has the number now may be another process. What we hold a handle of stays the same.
-    now = read_process(process.pid)
-    if now and now.started == process.started and now.program == process.program:
-        return handle
-    os.close(handle)
-    return None
+    same = False
+    try:
+        # What has the number now may be another process. What we hold a handle of stays the same.
+        now = read_process(process.pid)
+        same = bool(now and now.started == process.started and now.program == process.program)
+    finally:
+        if not same:
+            os.close(handle)
+    return handle if same else None
 
 
 def _signal(handles: list[int], number: signal.Signals) -> None:

@@ -14,7 +14,7 @@ from ._errors import HardeningError
 from ._module import runner
 from ._session_ending import NOT, end_sessions
 from ._session_reading import read_sessions, sshd_period
-from ._sessions import HUNG, VERDICTS, Conditions, Session, Verdict, hung_for, judge
+from ._sessions import HUNG, UNKNOWN, VERDICTS, Conditions, Session, Verdict, hung_for, judge
 from ._values import parse_time
 
 _IDLE_AFTER = "5m"
@@ -60,21 +60,28 @@ def run_session() -> None:
                 "which of the sessions is Ansible's own cannot be told, so none is ended; where Ansible has come by "
                 "other ways than ssh, as with a local connection, set none_is_own: true"
             )
-        how = {} if module.check_mode else end_sessions([session for session, _verdict in chosen])
     except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
+    how: dict[int, str] = {}
+    trouble = ""
+    try:
+        if not module.check_mode:
+            end_sessions([session for session, _verdict in chosen], how)
+    except (HardeningError, OSError) as problem:
+        trouble = str(problem)
+    stuck = ", ".join(str(pid) for pid, ended in how.items() if ended == NOT)
+    if stuck:
+        trouble = f"cannot be killed: process {stuck}; they wait for the kernel, as for a dead disk"
     result = {
         "changed": bool(chosen),
         "sessions": [
-            {**_described(session, verdict), "ended": how.get(session.process.pid, "")} for session, verdict in chosen
+            {**_described(session, verdict), "ended": how.get(session.process.pid, NOT if trouble else "")}
+            for session, verdict in chosen
         ],
         "spared": [_described(session, verdict) for session, verdict in meant if session.own],
     }
-    stuck = ", ".join(str(pid) for pid, ended in how.items() if ended == NOT)
-    if stuck:
-        module.fail_json(
-            msg=f"cannot be killed: process {stuck}; they wait for the kernel, as for a dead disk", **result
-        )
+    if trouble:
+        module.fail_json(msg=trouble, **result)
     module.exit_json(**result)
 
 
@@ -98,6 +105,11 @@ def _conditions(params: dict[str, Any]) -> Conditions:
         raise HardeningError(
             "verdict: hung is said as soon as nothing got through for a second and a half, which may pass; name in "
             "hung_for how long it has to last"
+        )
+    if UNKNOWN in (params["verdict"] or ()) and params["idle_for"] is None and params["older_than"] is None:
+        raise HardeningError(
+            "verdict: unknown is said of whoever has been silent for some seconds where sshd does not probe; name in "
+            "idle_for or older_than for how long"
         )
     return Conditions(
         params["user"] or (),

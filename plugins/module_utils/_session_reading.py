@@ -14,8 +14,10 @@ from . import _openssh, _sshd_layer
 from ._command import Run
 from ._ends import end_with
 from ._errors import HardeningError
+from ._files import Disk
+from ._placement import main_file
 from ._processes import Process, ancestors, is_ours, open_sockets, processes, seconds_since_boot
-from ._sessions import PROGRAMS, Session, sessions
+from ._sessions import Session, is_sshd, sessions
 from ._settings import SSHD
 from ._ssh_match import Connection
 from ._tcp_sockets import open_connections
@@ -31,7 +33,7 @@ def read_sessions() -> list[Session]:
     if os.geteuid() != 0:
         raise HardeningError("only root can see whose connection is whose: run with become: true")
     found = processes()
-    sshds = [process.pid for process in found if process.program in PROGRAMS and is_ours(process.pid)]
+    sshds = [process.pid for process in found if is_sshd(process) and is_ours(process.pid)]
     sockets = {pid: open_sockets(pid) for pid in sshds}
     listed = sessions(found, sockets, open_connections(), _terminals(), seconds_since_boot())
     line = list(ancestors(os.getpid()))
@@ -44,7 +46,7 @@ def sshd_period(run: Run) -> int | None:
     if program is None:
         return None
     try:
-        dump = _openssh.sshd_dump(run, program, _sshd_layer.DEFAULT_PATH, Connection())
+        dump = _openssh.sshd_dump(run, program, main_file(Disk(), _sshd_layer.DEFAULT_PATH), Connection())
     except _openssh.Refused:
         return None
     end = end_with("server", _openssh.values(dump, SSHD), _openssh.version(run, program), Kernel())

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ._processes import Process
 from ._ssh_match import address_matches
-from ._tcp_sockets import CLOSE_WAIT, RETRANSMISSION, TcpSocket
+from ._tcp_sockets import CLOSE_WAIT, ESTABLISHED, RETRANSMISSION, TcpSocket
 from ._timeline import retried_for
 
 #: Its client answers, and as far as can be told it is in use.
@@ -24,10 +24,10 @@ UNKNOWN = "unknown"
 VERDICTS = (ACTIVE, IDLE, HUNG, UNKNOWN)
 
 # From 9.8 a session has a program of its own.
-PROGRAMS = ("sshd", "sshd-session")
+_PROGRAMS = ("sshd", "sshd-session")
 # sshd.c and session.c: "sshd: alice [priv]" is the monitor, "sshd: alice@pts/0" the session, "sshd: alice" a tunnel.
 _TERMINALS = r"(?:pts/\d+|tty\w+)(?:,(?:pts/\d+|tty\w+))*"
-_SESSION_TITLE = re.compile(rf"sshd(?:-session)?: (?P<user>[^\[]+?)(?:@(?P<what>{_TERMINALS}|notty))?$")
+_SESSION_TITLE = re.compile(rf"sshd(?:-session)?(?:\.\w+)?: (?P<user>[^\[]+?)(?:@(?P<what>{_TERMINALS}|notty))?$")
 # Retransmissions in a row; from the third on, a second and a half or more have passed.
 _HUNG_RETRANSMITS = 3
 # A probe's answer may be that much late, since sshd looks at its clock once a second and the path may be slow.
@@ -62,6 +62,11 @@ class Verdict(NamedTuple):
     reason: str
 
 
+def is_sshd(process: Process) -> bool:
+    """Whether it runs sshd, be it a build of its own, as Alpine's sshd.pam is."""
+    return process.program.partition(".")[0] in _PROGRAMS
+
+
 def sessions(
     processes: Collection[Process],
     open_sockets: Mapping[int, Collection[int]],
@@ -80,7 +85,7 @@ def sessions(
     for process in processes:
         children.setdefault(process.parent, []).append(process)
     for process in sorted(processes, key=lambda process: process.started):
-        title = _SESSION_TITLE.match(process.title) if process.program in PROGRAMS else None
+        title = _SESSION_TITLE.match(process.title) if is_sshd(process) else None
         held = [by_inode[inode] for inode in open_sockets.get(process.pid, ()) if inode in by_inode]
         monitor = _monitor(process, processes, open_sockets, held)
         # Sessions of an sshd that a user has started are none of this host's.
@@ -89,6 +94,7 @@ def sessions(
         # What passes through a tunnel was opened later, with a higher descriptor, and not by the monitor.
         watched = [one for one in held if one.inode in open_sockets.get(monitor.pid, ())]
         started = children.get(process.pid, [])
+        passing = [one for one in held if one != watched[0] and one.state == ESTABLISHED]
         names = tuple(name for name in (title["what"] or "").split(",") if "/" in name)
         yield Session(
             title["user"],
@@ -100,7 +106,7 @@ def sessions(
             len(started),
             now - process.started,
             # What runs beside the terminals, or passes through a tunnel, may be at work while nobody types.
-            None if len(started) > len(names) or len(held) > 1 else _unused(names, terminals, now - process.started),
+            None if len(started) > len(names) or passing else _unused(names, terminals, now - process.started),
         )
 
 
@@ -112,7 +118,7 @@ def _monitor(
 ) -> Process:
     """The parent that holds the same connection; for root's own sessions there is none."""
     for other in processes:
-        watches = other.pid == process.parent and other.program in PROGRAMS
+        watches = other.pid == process.parent and is_sshd(other)
         if watches and any(one.inode in open_sockets.get(other.pid, ()) for one in held):
             return other
     return process

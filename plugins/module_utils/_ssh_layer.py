@@ -100,7 +100,7 @@ def _targets(options: dict[str, Any]) -> list[Target]:
                 "ssh: the system's ssh_config can only be changed by root: run with become: true, or name users"
             )
         place = systems_place()
-        if path and path != place.main:
+        if path and path not in (place.main, DEFAULT_PATH):
             return [Target(Place(path, place.directory), None, bystander(), path)]
         return [Target(place, None, bystander(), None)]
     if path and len(users) > 1:

@@ -237,7 +237,7 @@ def _activation(run: Run, dump: dict[str, str], daemons: list[_service.Daemon], 
     def activate() -> None:
         for daemon, command in zip(daemons, commands):
             if _daemons(place):
-                _service.reload(run, command, daemon, dump, must_answer)
+                _service.reload(run, command, daemon, lambda: _daemons(place), dump, must_answer)
             else:
                 _service.revive(run, command)
         _service.PendingReload(place.main).done()

@@ -41,6 +41,7 @@ options:
     description:
       - Sessions of one of these kinds.
       - With V(hung), O(hung_for) has to say for how long, since a path may carry nothing for some seconds.
+      - With V(unknown), O(idle_for) or O(older_than) has to, since where sshd does not probe that is said of whoever pauses.
     type: list
     elements: str
     choices: [active, idle, hung, unknown]

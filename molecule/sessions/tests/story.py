@@ -107,7 +107,7 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "hung": {"verdict": ["hung"], "hung_for": "1"},
     "hung for long": {"hung_for": "1h"},
     "hung and another's": {"verdict": "hung", "hung_for": "1", "user": "bob"},
-    "unknown": {"verdict": "unknown"},
+    "unknown": {"verdict": "unknown", "older_than": "1"},
     "idle": {"idle_for": str(IDLE_AFTER), "user": ["bob", "carol"]},
     "old": {"user": "bob", "older_than": "1h"},
     "elsewhere": {"user": "bob", "peer": ["192.0.2.0/24", "2001:db8::/32"], "older_than": "1"},
@@ -127,6 +127,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "a time that is none": {"older_than": "soon"},
     "no time at all": {"older_than": "0"},
     "hung for a moment": {"verdict": "hung"},
+    "silent for a moment": {"verdict": "unknown"},
 }
 
 # What hold_sessions.py finds at the end of its tunnels.

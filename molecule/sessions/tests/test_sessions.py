@@ -251,6 +251,7 @@ def test_what_nobody_meant_is_alive_to_the_end(story, server):
         ("a time that is none", "older_than: 'soon' is not a time"),
         ("no time at all", "older_than: 0 selects every session"),
         ("hung for a moment", "name in hung_for how long"),
+        ("silent for a moment", "name in idle_for or older_than"),
         ("not root", "run with become: true"),
     ],
 )

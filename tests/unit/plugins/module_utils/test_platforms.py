@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -128,7 +127,8 @@ def test_the_running_sshd_is_recognized(name: str) -> None:
     platform = PLATFORMS[name]
     main = main_file(MemoryFiles(platform.files), _sshd_layer.DEFAULT_PATH)
     assert _service.is_listener(platform.title, platform.program, main, main)
-    assert not _service.is_listener("sshd: alice@pts/0", platform.program, main, main)
+    name = os.path.basename(platform.program)
+    assert not _service.is_listener(f"{name}: alice@pts/0", platform.program, main, main)
     assert not _service.is_listener(platform.title, "/usr/bin/python3", main, main)
     elsewhere = platform.title.replace(platform.program, f"{platform.program} -f /etc/ssh/other")
     assert not _service.is_listener(elsewhere, platform.program, main, main)
@@ -176,14 +176,22 @@ def test_openrc_is_not_asked_to_reload_an_sshd_that_it_would_not_signal(running:
 
 
 def test_an_sshd_without_a_pid_file_has_read_its_files_once_it_listens_anew() -> None:
-    own = os.getpid()
-    with socket.create_server(("127.0.0.1", 0)):
-        before = _service._listening_sockets(own)
-        assert not _service._listens_anew(own, before)
-    assert not _service._listens_anew(own, before)
-    with socket.create_server(("127.0.0.1", 0)):
-        assert _service._listens_anew(own, before)
-    assert _service._listens_anew(2**22 + 1, before)
+    before = _service.Daemon(7, "", {"socket:[1]": ("0.0.0.0", 22), "socket:[2]": ("::", 22)})
+    other = _service.Daemon(8, "", {"socket:[3]": ("0.0.0.0", 2222)})
+    anew = before._replace(listening={"socket:[4]": ("0.0.0.0", 22)})
+    restarted = before._replace(pid=9)
+
+    def done(*now: _service.Daemon) -> bool:
+        return _service.listens_anew(before, [before, other], list(now))
+
+    assert not done(before, other)
+    assert not done(before._replace(listening={"socket:[1]": ("0.0.0.0", 22)}), other)
+    assert done(anew, other)
+    assert done(restarted, other)
+    # It has ended, and what listens now is elsewhere.
+    assert not done(other)
+    assert not done()
+    assert not done(other._replace(pid=9))
 
 
 @pytest.mark.parametrize("installed", [["sshd.pam"], ["sshd", "sshd.pam"], ["sshd", "sshd.pam", "sshd.krb5"], ["sshd"]])

@@ -56,19 +56,25 @@ def record(process: subprocess.Popen[bytes]) -> Process:
     return found
 
 
+def ways(sessions: list[Session]) -> dict[int, str]:
+    how: dict[int, str] = {}
+    end_sessions(sessions, how)
+    return how
+
+
 def session(process: Process, monitor: Process | None = None) -> Session:
     return Session("alice", SOCKET, process, monitor or process, "command", (), 1, 100.0, None)
 
 
 def test_a_session_that_does_as_it_is_told_ends_politely(start: Start) -> None:
     process = start(POLITE)
-    assert end_sessions([session(record(process))]) == {process.pid: "politely"}
+    assert ways([session(record(process))]) == {process.pid: "politely"}
     assert process.wait(1) == -15
 
 
 def test_one_that_does_not_ends_firmly(start: Start) -> None:
     process = start(STUBBORN)
-    assert end_sessions([session(record(process))]) == {process.pid: "firmly"}
+    assert ways([session(record(process))]) == {process.pid: "firmly"}
     assert process.wait(1) == -9
 
 
@@ -77,26 +83,26 @@ def test_one_that_has_ended_meanwhile_ended_by_itself(start: Start) -> None:
     ended = session(record(process))
     process.kill()
     process.wait()
-    assert end_sessions([ended]) == {process.pid: "by_itself"}
+    assert ways([ended]) == {process.pid: "by_itself"}
 
 
 @pytest.mark.parametrize("other", [{"started": 1.0}, {"program": "sshd"}])
 def test_a_process_that_got_the_number_of_another_is_not_hit(start: Start, other: dict[str, object]) -> None:
     process = start(POLITE)
     looked_at = record(process)._replace(**other)  # type: ignore[arg-type]
-    assert end_sessions([session(looked_at)]) == {process.pid: "by_itself"}
+    assert ways([session(looked_at)]) == {process.pid: "by_itself"}
     assert process.poll() is None
 
 
 def test_a_monitor_whose_number_another_got_is_not_hit(start: Start) -> None:
     process, other = start(STUBBORN), start(POLITE)
-    end_sessions([session(record(process), record(other)._replace(started=1.0))])
+    ways([session(record(process), record(other)._replace(started=1.0))])
     assert other.poll() is None
 
 
 def test_a_monitor_that_stays_is_ended_firmly(start: Start) -> None:
     process, monitor = start(POLITE), start(POLITE)
-    assert end_sessions([session(record(process), record(monitor))]) == {process.pid: "firmly"}
+    assert ways([session(record(process), record(monitor))]) == {process.pid: "firmly"}
     assert process.wait(1) == -15
     assert monitor.wait(1) == -9
 
@@ -106,20 +112,20 @@ def test_a_monitor_of_a_session_that_ended_by_itself_is_left_alone(start: Start)
     ended = session(record(process), record(monitor))
     process.kill()
     process.wait()
-    assert end_sessions([ended]) == {process.pid: "by_itself"}
+    assert ways([ended]) == {process.pid: "by_itself"}
     assert monitor.poll() is None
 
 
 def test_many_end_side_by_side(start: Start) -> None:
     processes = [start(STUBBORN) for _ in range(3)] + [start(POLITE)]
     began = time.monotonic()
-    how = end_sessions([session(record(process)) for process in processes])
+    how = ways([session(record(process)) for process in processes])
     assert time.monotonic() - began < 2
     assert list(how.values()) == ["firmly"] * 3 + ["politely"]
 
 
 def test_nothing_is_done_to_nobody() -> None:
-    assert end_sessions([]) == {}
+    assert ways([]) == {}
 
 
 def test_one_that_cannot_be_killed_is_told_beside_those_that_ended(
@@ -135,12 +141,11 @@ def test_one_that_cannot_be_killed_is_told_beside_those_that_ended(
 
     monkeypatch.setattr(_session_ending, "_signal", resisted)
     monkeypatch.setattr(_session_ending, "_FIRM_SECONDS", 0.1)
-    ended = end_sessions([session(record(process)), session(record(other))])
-    assert ended == {process.pid: NOT, other.pid: "politely"}
+    assert ways([session(record(process)), session(record(other))]) == {process.pid: NOT, other.pid: "politely"}
 
 
 def test_no_handle_stays_open(start: Start) -> None:
     process = start(POLITE)
     before = set(os.listdir("/proc/self/fd"))
-    end_sessions([session(record(process)), session(record(process)._replace(pid=2**22 - 1))])
+    ways([session(record(process)), session(record(process)._replace(pid=2**22 - 1))])
     assert set(os.listdir("/proc/self/fd")) == before

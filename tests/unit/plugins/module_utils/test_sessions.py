@@ -81,7 +81,7 @@ def titled(title: str, *started: Process, program: str = "sshd") -> list[Session
         ("sshd: alice@example.org@notty", "alice@example.org", "command", ()),
     ],
 )
-@pytest.mark.parametrize("program", ["sshd", "sshd-session"])
+@pytest.mark.parametrize("program", ["sshd", "sshd-session", "sshd.pam", "sshd-session.pam"])
 def test_a_title_tells_user_kind_and_terminals(
     program: str, title: str, user: str, kind: str, terminals: tuple[str, ...]
 ) -> None:
@@ -196,6 +196,15 @@ def test_work_that_passes_through_an_unused_terminals_tunnel_makes_it_unknown_wh
         LISTENER, MONITOR, OWN, SHELL, held=held, connections=(connection(), connection(78)), terminals={"pts/0": 90.0}
     )
     assert found.idle_for is None
+
+
+def test_what_stays_of_a_tunnel_that_is_not_used_any_more_does_not_keep_a_terminal_from_being_idle() -> None:
+    held = {MONITOR.pid: {CONNECTION}, OWN.pid: {CONNECTION, 78}}
+    left = connection(78, state=CLOSE_WAIT)
+    (found,) = listed(
+        LISTENER, MONITOR, OWN, SHELL, held=held, connections=(connection(), left), terminals={"pts/0": 90.0}
+    )
+    assert found.idle_for == 90.0
 
 
 def test_without_a_monitor_the_lowest_descriptor_is_the_sessions_own() -> None:

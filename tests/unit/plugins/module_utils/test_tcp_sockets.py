@@ -187,8 +187,12 @@ def test_a_kernel_without_ipv6_tells_the_rest(
     if fails:
         with pytest.raises(HardeningError, match="does not tell its TCP connections"):
             open_connections()
-    else:
-        open_connections()
+        return
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+    ):
+        assert os.fstat(client.fileno()).st_ino in {found.inode for found in open_connections()}
 
 
 def test_this_kernel_tells_ipv4_clients_of_a_socket_for_both() -> None:
