@@ -629,7 +629,7 @@ def test_arguments_without_probes_are_named(arguments: str, interval: int) -> No
     if interval:
         assert ids(facts) == []
     else:
-        assert "when host1 vanishes" in found("ansible-never-probes", facts).what
+        assert "when a host vanishes, here host1:" in found("ansible-never-probes", facts).what
 
 
 def test_what_the_control_node_is_hardened_to_counts_for_ansible() -> None:
