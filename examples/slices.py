@@ -168,7 +168,8 @@ def main() -> int:
     if not outcomes:
         parser.error("the inventory has no such hosts")
     # Ended in any way, it ends its slices.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     codes = run(options, outcomes)
     print("\n".join(table(outcomes)))
     if options.json:

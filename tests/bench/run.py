@@ -158,15 +158,18 @@ def _cgroup(host: str) -> Path:
 def measure(fleet: Fleet, rounds: int) -> dict[str, list[tuple[Cost, Cost]]]:
     """By what was run, the costs of each round and those of ping in it."""
     found: dict[str, list[tuple[Cost, Cost]]] = {}
+    by_hand = len(fleet.hosts) in BY_HAND
+    if not by_hand:
+        fleet.shell(RESET)
+        fleet.play(OURS, changes=True)
     for number in range(rounds):
         values = {}
-        for name, playbook in (("harden.yml", OURS), ("by hand", HAND)):
-            if playbook == HAND and len(fleet.hosts) not in BY_HAND:
-                continue
-            fleet.shell(RESET)
+        for name, playbook in (("harden.yml", OURS), ("by hand", HAND)) if by_hand else (("harden.yml", OURS),):
+            if by_hand:
+                fleet.shell(RESET)
             floor = fleet.play(PING, changes=False)
-            for what, changes in ((f"{name}, first run", True), (f"{name}, again", False)):
-                found.setdefault(what, []).append((fleet.play(playbook, changes), floor))
+            for what, changes in (("first run", True), ("again", False)) if by_hand else (("again", False),):
+                found.setdefault(f"{name}, {what}", []).append((fleet.play(playbook, changes), floor))
             values[name] = fleet.shell(EFFECTIVE)
         if len(set(map(tuple, values.values()))) > 1:
             raise SystemExit(f"harden.yml and the play by hand come to different values: {values}")

@@ -61,6 +61,8 @@ def check(version: str) -> None:
     released = yaml.safe_load((ROOT / "changelogs/changelog.yaml").read_text())["releases"]
     if released and new <= max(map(number, released)):
         raise Refused(f"{version} does not come after {max(released, key=number)}, the last release")
+    if git("branch", "--show-current") != "main":
+        raise Refused("releases are made from the branch main")
     if git("tag", "--list", version):
         raise Refused(f"there is a tag {version} already")
     fragments = [yaml.safe_load(path.read_text()) for path in (ROOT / "changelogs/fragments").glob("*.y*ml")]
@@ -93,24 +95,33 @@ def test(tarball: Path) -> None:
     run("molecule", "-v", "test", "--scenario-name", "installed", **ENVIRONMENT, KEEPALIVE_TARBALL=str(tarball))
 
 
+def state() -> tuple[str, ...]:
+    """All that is in the checkout."""
+    return git("rev-parse", "HEAD"), git("diff", "HEAD"), git("status", "--porcelain")
+
+
 def release(version: str) -> Path:
     """Make the release, or leave everything as it was."""
     check(version)
     head, committed = git("rev-parse", "HEAD"), False
+    written = None
     naming = naming_the_tarball()
     files = ["galaxy.yml", "CHANGELOG.rst", "changelogs", *naming]
     try:
         write(version, naming)
         tarball = package.build(ROOT / ".cache" / "release")
-        written = git("diff", "HEAD"), git("status", "--porcelain")
+        written = state()
         test(tarball)
-        if git("rev-parse", "HEAD") != head or (git("diff", "HEAD"), git("status", "--porcelain")) != written:
+        if state() != written:
             raise Refused("somebody changed the checkout while the tarball was tested")
         git("add", "--all", "--", *files)
         git("commit", "--message", f"Release {version}", "--", *files)
         committed = True
         git("tag", "--annotate", "--message", f"keepalive.hardening {version}", version)
     except BaseException:
+        if not committed and written not in (None, state()):
+            print("what was written is left as it is, since somebody else has changed files too", file=sys.stderr)
+            raise
         if committed:
             git("reset", "--quiet", "--soft", head)
         git("restore", "--source", head, "--staged", "--worktree", "--", *files)
@@ -124,7 +135,8 @@ def main() -> int:
     parser.add_argument("version")
     version = parser.parse_args().version
     # Whoever ends this some other way than with Ctrl-C gets the files back too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ended in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ended, signal.default_int_handler)
     try:
         tarball = release(version)
     except KeyboardInterrupt:

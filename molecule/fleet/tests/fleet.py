@@ -82,6 +82,6 @@ def inventory(folder: Path, *hosts: str, ssh: str = "", **variables: Any) -> Pat
     return path
 
 
-def play(playbook: str, where: Path, **variables: Any) -> subprocess.CompletedProcess[str]:
-    command = ["ansible-playbook", str(CHECKOUT / playbook), "-i", str(where), "-e", json.dumps(variables)]
+def play(playbook: str, where: Path, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    command = ["ansible-playbook", str(CHECKOUT / playbook), "-i", str(where), "-e", json.dumps(variables), *arguments]
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)

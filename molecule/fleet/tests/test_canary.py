@@ -53,9 +53,30 @@ def test_it_goes_on_where_as_many_may(tmp_path: Path) -> None:
     assert intervals("fleet-first", "fleet-pull", "fleet-last") == [HARDENED] * 3
 
 
-def test_a_batch_without_any_host_left_is_the_last_as_the_inventory_says(tmp_path: Path) -> None:
-    run = play("harden.yml", inventory(tmp_path, GONE, "fleet-first", "fleet-last", harden_serial=[1, "100%"]))
+def test_a_batch_without_any_host_left_is_the_last(tmp_path: Path) -> None:
+    run = play("harden.yml", inventory(tmp_path, GONE, "fleet-first", "fleet-last"), harden_serial=[1, "100%"])
     assert run.returncode != 0
+    assert not_done(run.stdout) == ["not done, the run stopped before: fleet-first,fleet-last"]
+    assert intervals("fleet-first", "fleet-last") == [UNTOUCHED, UNTOUCHED]
+
+
+@pytest.mark.parametrize("limit", [[], ["--limit", "all"]])
+@pytest.mark.parametrize("wanted", [{"harden_serial": 1}, {"harden_max_fail_percentage": 0}])
+def test_batches_that_the_inventory_asks_for_are_an_error_and_nothing_is_done(
+    tmp_path: Path, limit: list[str], wanted: dict[str, int]
+) -> None:
+    run = play("harden.yml", inventory(tmp_path, "fleet-first", "fleet-last", **wanted), *limit)
+    assert run.returncode != 0
+    assert "give them with -e, not in the inventory" in run.stdout
+    assert intervals("fleet-first", "fleet-last") == [UNTOUCHED, UNTOUCHED]
+
+
+def test_a_limit_and_another_strategy_leave_the_batches_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANSIBLE_STRATEGY", "free")
+    where = inventory(tmp_path, GONE, "fleet-first", "fleet-last")
+    run = play("harden.yml", where, "--limit", "all", harden_serial=1, harden_max_fail_percentage=0)
     assert not_done(run.stdout) == ["not done, the run stopped before: fleet-first,fleet-last"]
     assert intervals("fleet-first", "fleet-last") == [UNTOUCHED, UNTOUCHED]
 
