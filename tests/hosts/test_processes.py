@@ -29,7 +29,7 @@ def started_log() -> Iterator[Path]:
     [
         ("sshd", {"client_alive_interval": 30, "client_alive_count_max": 6, "tcp_keepalive": True}, ["sshd"]),
         ("ssh", {"server_alive_interval": 30, "server_alive_count_max": 6, "connect_timeout": 180}, ["ssh"]),
-        ("sysctl", {"tcp_keepalive_time": 120, "tcp_keepalive_intvl": 30, "tcp_keepalive_probes": 5}, []),
+        ("sysctl", {"tcp_keepalive_time": 120, "tcp_keepalive_intvl": 30, "runtime": False}, []),
     ],
 )
 def test_a_run_that_changes_nothing_asks_the_real_tool_once(

@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 # After this everything is put back, whatever has become of the test.
-PATIENCE = 240
+PATIENCE = 600
 # sshd turns some clients away from the tenth login at once on (MaxStartups).
 LOGINS_AT_ONCE = 5
 # Answers whoever comes through a tunnel; sshd would take offence at those who do not log in (PerSourcePenalties).
