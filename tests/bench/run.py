@@ -39,8 +39,8 @@ INVENTORY = ROOT / "tests" / "lab" / "inventory"
 STATE = ROOT / ".cache" / "bench"
 # With it come ansible.posix and community.general, whose modules the play by hand uses.
 ANSIBLE = "ansible~=14.5"
-# The play by hand takes a minute and more on more hosts.
-BY_HAND = (1, 10)
+# Where a first run is measured, with all put back before, and where the play by hand runs too, which takes long.
+FIRST, BY_HAND = (1, 10), (1,)
 FORKS = 20
 
 PING, OURS, HAND = HERE / "plays" / "ping.yml", ROOT / "harden.yml", HERE / "plays" / "hand_rolled.yml"
@@ -158,17 +158,17 @@ def _cgroup(host: str) -> Path:
 def measure(fleet: Fleet, rounds: int) -> dict[str, list[tuple[Cost, Cost]]]:
     """By what was run, the costs of each round and those of ping in it."""
     found: dict[str, list[tuple[Cost, Cost]]] = {}
-    by_hand = len(fleet.hosts) in BY_HAND
-    if not by_hand:
+    first, by_hand = (len(fleet.hosts) in sizes for sizes in (FIRST, BY_HAND))
+    if not first:
         fleet.shell(RESET)
         fleet.play(OURS, changes=True)
     for number in range(rounds):
         values = {}
         for name, playbook in (("harden.yml", OURS), ("by hand", HAND)) if by_hand else (("harden.yml", OURS),):
-            if by_hand:
+            if first:
                 fleet.shell(RESET)
             floor = fleet.play(PING, changes=False)
-            for what, changes in (("first run", True), ("again", False)) if by_hand else (("again", False),):
+            for what, changes in (("first run", True), ("again", False)) if first else (("again", False),):
                 found.setdefault(f"{name}, {what}", []).append((fleet.play(playbook, changes), floor))
             values[name] = fleet.shell(EFFECTIVE)
         if len(set(map(tuple, values.values()))) > 1:
