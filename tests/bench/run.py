@@ -186,6 +186,7 @@ def report(
     found: dict[int, dict[str, list[tuple[Cost, Cost]]]], large: dict[str, dict[str, float]], rounds: int
 ) -> str:
     """The tables, as Markdown."""
+    sizes = ",".join(map(str, found))
     lines = [
         # REUSE-IgnoreStart
         "<!-- SPDX-FileCopyrightText: The keepalive.hardening authors -->",
@@ -193,8 +194,9 @@ def report(
         # REUSE-IgnoreEnd
         "# What harden.yml costs",
         "",
-        f"Written by `make bench`: medians of {rounds} rounds, as ratios to `ansible.builtin.ping` on the same hosts "
-        "in the same round. By hand is [plays/hand_rolled.yml](plays/hand_rolled.yml): 7 changes by lineinfile, "
+        f"Written by `make bench ARGS='--rounds {rounds} --sizes {sizes}'`: "
+        f"medians of {rounds} rounds, as ratios to `ansible.builtin.ping` on the same hosts "
+        "in the same round. By hand is [plays/hand_rolled.yml](plays/hand_rolled.yml): 6 changes by lineinfile, "
         "ansible.posix.sysctl and community.general.ssh_config, which come to the same effective values. "
         f"ansible-core {version('ansible-core')} with pipelining and {FORKS} forks; hosts with "
         f"{openssh()}, all on one machine with {os.cpu_count()} processors, controller included.",
