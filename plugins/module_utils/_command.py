@@ -4,17 +4,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from ._errors import HardeningError
-from ._files import Account
+from ._files import CODEC, Account
 
 
 class Result(NamedTuple):
@@ -31,6 +30,8 @@ Run = Callable[["list[str]"], Result]
 # A program that a user can make hang must not hold up root for longer.
 _USER_SECONDS = 60
 _LARGEST_ANSWER = 16 << 20
+# Seconds in which the end of a program may go unnoticed.
+_PATIENCE = 0.001
 
 
 @contextmanager
@@ -50,60 +51,79 @@ def time_limit(seconds: int, what: str) -> Iterator[None]:
 
 
 def run_as(account: Account, run: Run, command: list[str]) -> Result:
-    """Run a program in a child process that has given up root for good."""
+    """
+    Run a program, given by its path, in a child process that has given up root for good.
+
+    What it has started and left behind goes on, as the user's own.
+    """
     if os.geteuid() == account.uid:
         return run(command)
-    reader, writer = os.pipe()
+    (out, child_out), (err, child_err) = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
-        _run_and_exit(account, run, command, writer)
-    os.close(writer)
+        _become(account, command, child_out, child_err)
+    os.close(child_out)
+    os.close(child_err)
     try:
-        answer = _read_all(reader, time.monotonic() + _USER_SECONDS)
+        code, answers = _wait(child, [out, err])
     finally:
-        os.close(reader)
-        # Also a child that its user has stopped. What it has started may go on, as the user's own.
-        with suppress(ProcessLookupError):
+        os.close(out)
+        os.close(err)
+    if code is None:
+        said = f"answered too much or took over {_USER_SECONDS} s"
+        return Result(255, "", f"{' '.join(command)}, run as {account.name}, {said}")
+    return Result(code, *(answer.decode(**CODEC) for answer in answers))
+
+
+def _wait(child: int, readers: list[int]) -> tuple[int | None, list[bytes]]:
+    """How the child ended, and what came from each reader; None if it had to be killed."""
+    deadline = time.monotonic() + _USER_SECONDS
+    answers = dict.fromkeys(readers, b"")
+    waiting = list(readers)
+    ended, status = 0, 0
+    try:
+        while sum(map(len, answers.values())) <= _LARGEST_ANSWER and time.monotonic() < deadline:
+            if not ended:
+                ended, status = os.waitpid(child, os.WNOHANG)
+            # Neither waits for the other: it may close its output and stay, or end and leave somebody who holds it.
+            ready = select.select(waiting, [], [], 0 if ended else _PATIENCE)[0]
+            if ended and not ready:
+                return os.waitstatus_to_exitcode(status), list(answers.values())
+            for reader in ready:
+                piece = os.read(reader, 65536)
+                answers[reader] += piece
+                if not piece:
+                    waiting.remove(reader)
+        return None, []
+    finally:
+        if not ended:
+            # Also a child that its user has stopped.
             os.kill(child, signal.SIGKILL)
-            os.killpg(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    if not answer:
-        return Result(255, "", f"{' '.join(command)}, run as {account.name}, was ended or took over {_USER_SECONDS} s")
-    return Result(*json.loads(answer))
+            with suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
-def _read_all(descriptor: int, deadline: float) -> bytes:
-    """What comes until the other end closes; nothing if that is after the deadline."""
-    answer = b""
-    while select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
-        piece = os.read(descriptor, 65536)
-        if not piece:
-            return answer
-        answer += piece
-        if len(answer) > _LARGEST_ANSWER:
-            break
-    return b""
-
-
-def _run_and_exit(account: Account, run: Run, command: list[str], writer: int) -> None:
+def _become(account: Account, command: list[str], out: int, err: int) -> NoReturn:
+    """Go on as the program, with the account's rights and nothing of root's."""
     try:
         os.setsid()
+        os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+        os.dup2(out, 1)
+        os.dup2(err, 2)
         # Nothing that root has open, such as the lock, is the user's to hold.
-        os.closerange(3, writer)
-        os.closerange(writer + 1, min(os.sysconf("SC_OPEN_MAX"), 65536))
+        os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 65536))
         os.setgroups(account.groups)
         os.setgid(account.gid)
         os.setuid(account.uid)
         os.chdir("/")
+        # Python ignores it, and a program inherits that.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         # glob(3), which expands the ~ of an Include, believes the environment.
-        os.environ.update(HOME=account.home, USER=account.name, LOGNAME=account.name)
-        answer = run(command)
+        own = {"HOME": account.home, "USER": account.name, "LOGNAME": account.name, "LC_ALL": "C"}
+        os.execve(command[0], command, {**os.environ, **own})
     except Exception as problem:
-        answer = Result(255, "", str(problem))
-    try:
-        # Python's own folder may be closed to the user, so nothing may have to be imported here, such as a codec.
-        with os.fdopen(writer, "wb") as stream:
-            stream.write(json.dumps(answer).encode())
+        os.write(2, str(problem).encode(**CODEC))
     finally:
         # Nothing of the parent's, such as its temporary files, is the child's to tidy up.
-        os._exit(0)
+        os._exit(255)

@@ -4,24 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.keepalive.hardening.plugins.module_utils._command import Result
+from ansible_collections.keepalive.hardening.plugins.module_utils import _openssh
+from ansible_collections.keepalive.hardening.plugins.module_utils._command import Result, Run
+from ansible_collections.keepalive.hardening.plugins.module_utils._files import Account
 from ansible_collections.keepalive.hardening.tests.hosts import support
 from ansible_collections.keepalive.hardening.tests.hosts.support import harden, planned
-
-
-@pytest.fixture
-def started_log() -> Iterator[Path]:
-    """A file that every user may append to."""
-    log = Path("/run/keepalive-started")
-    log.touch()
-    log.chmod(0o666)
-    yield log
-    log.unlink()
 
 
 @pytest.mark.parametrize(
@@ -33,17 +24,21 @@ def started_log() -> Iterator[Path]:
     ],
 )
 def test_a_run_that_changes_nothing_asks_the_real_tool_once(
-    layer: str, options: dict[str, object], started: list[str], monkeypatch: pytest.MonkeyPatch, started_log: Path
+    layer: str, options: dict[str, object], started: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harden(layer, **options)
-    # A file, since ssh is started by another process, which is nobody's.
-    run = support.run_command
+    commands: list[list[str]] = []
+    run, run_as = support.run_command, _openssh.run_as
 
     def counted(command: list[str]) -> Result:
-        with started_log.open("a") as stream:
-            stream.write(f"{Path(command[0]).name}\n")
+        commands.append(command)
         return run(command)
 
+    def counted_as(account: Account, run: Run, command: list[str]) -> Result:
+        commands.append(command)
+        return run_as(account, run, command)
+
     monkeypatch.setattr(support, "run_command", counted)
+    monkeypatch.setattr(_openssh, "run_as", counted_as)
     assert not planned(layer, **options).changed
-    assert started_log.read_text().split() == started
+    assert [Path(command[0]).name for command in commands] == started
