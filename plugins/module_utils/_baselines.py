@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ._settings import Value
-from ._timeline import Kernel, retransmission_timeout
+from ._settings import Kernel, Value
+from ._timeline import retransmission_timeout
 from ._values import LONGEST_TIME, render
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ._errors import HardeningError
-from ._settings import SSH, SSHD, SYSCTL, Setting, Value
-from ._timeline import NEWEST, End, Kernel
+from ._settings import SSH, SSHD, SYSCTL, Kernel, Setting, Value
+from ._timeline import NEWEST, End
 from ._values import parse_flag, parse_time, parse_whole_number
 
 #: Which options are whose, and what OpenSSH does without them.

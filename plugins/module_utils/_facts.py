@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ._ends import end_with
-from ._settings import Value
-from ._timeline import End, Kernel
+from ._settings import Kernel, Value
+from ._timeline import End
 
 
 class Origin(NamedTuple):

@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 
 from ._facts import Facts, Failure, Line, OpenSSH, Origin
 from ._intent import LOGIN_SECONDS
-from ._settings import SYSCTL, Setting
+from ._settings import SYSCTL, Kernel, Setting
 from ._timeline import (
     IDLE,
     IN_FLIGHT,
     REKEY_DUE,
     STEADY_OUTPUT,
     End,
-    Kernel,
     doubles_interval,
     ends_healthy_after,
     gives_up,

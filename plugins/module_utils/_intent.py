@@ -11,10 +11,10 @@ from ._ends import end_with
 from ._errors import HardeningError
 from ._middleboxes import parse_idle_timeout
 from ._options import WISHES
+from ._settings import Kernel
 from ._timeline import (
     NEWEST,
     End,
-    Kernel,
     doubles_interval,
     gives_up,
     login_patience,

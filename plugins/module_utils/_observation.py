@@ -22,12 +22,11 @@ from ._facts import AnsibleConnection, Chroot, Facts, Failure, KernelSettings, L
 from ._files import Account, Disk
 from ._placement import main_file
 from ._rivals import Judged, Members, Winner, covers_everybody, judged, scope_text, stated, statements_by_setting
-from ._settings import SSH, SSHD, SYSCTL, Setting, Value
+from ._settings import SSH, SSHD, SYSCTL, Kernel, Setting, Value
 from ._ssh_match import Connection, criteria, example_connections, selects
 from ._ssh_tree import Place, Statement, ssh_winner, sshd_winner, walk
 from ._sysctl_placement import readings
 from ._sysctl_text import Assignment, normalize, winner
-from ._timeline import Kernel
 from ._values import parse_whole_number
 
 # A name service may be slow, and a file may include more files than anyone could read.

@@ -18,10 +18,10 @@ from ._files import Disk
 from ._placement import main_file
 from ._processes import Process, ancestors, is_ours, open_sockets, processes, seconds_since_boot
 from ._sessions import Session, is_sshd, sessions
-from ._settings import SSHD
+from ._settings import SSHD, Kernel
 from ._ssh_match import Connection
 from ._tcp_sockets import open_connections
-from ._timeline import Kernel, probe_period
+from ._timeline import probe_period
 
 _TERMINALS = "/dev/pts"
 # Without auditd a session has no number (include/linux/audit.h, AUDIT_SID_UNSET).

@@ -117,6 +117,15 @@ SYSCTL = (
 )
 
 
+class Kernel(NamedTuple):
+    """The TCP settings of one end's kernel (net.ipv4.*), by default Linux' own (net/ipv4/tcp_ipv4.c)."""
+
+    tcp_keepalive_time: int = 7200
+    tcp_keepalive_intvl: int = 75
+    tcp_keepalive_probes: int = 9
+    tcp_retries2: int = 15
+
+
 def wanted_values(settings: tuple[Setting, ...], options: dict[str, Any], layer: str) -> dict[Setting, Value]:
     """
     The settings that ``options`` gives, with their values; an option that is None is not managed.

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -67,6 +66,9 @@ def list_matches(patterns: list[str], texts: tuple[str, ...], ignore_case: bool 
 
 def address_matches(patterns: list[str], address: str) -> bool:
     """As list_matches, and networks such as 10.0.0.0/8 match the addresses inside (addr_match_list())."""
+    # In few configurations, so not imported for the others.
+    import ipaddress
+
     found = False
     for pattern in patterns:
         negated = pattern.startswith("!")
@@ -178,6 +180,8 @@ def example(patterns: list[str], fallback: str) -> str | None:
 
 def example_address(patterns: list[str], fallback: str) -> str | None:
     """As example(), for addresses and networks."""
+    import ipaddress
+
     candidates = [fallback]
     for pattern in patterns:
         try:

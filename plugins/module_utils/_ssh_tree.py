@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import fnmatch
+import glob
 import os.path
 import posixpath
 from collections.abc import Iterator
@@ -54,7 +55,8 @@ def glob_matches(pattern: str, path: str) -> bool:
     """Whether glob(3) would find the path; a * stops at slashes and skips dotfiles."""
     parts, names = pattern.split("/"), path.split("/")
     return len(parts) == len(names) and all(
-        fnmatch.fnmatchcase(name, part) and (not name.startswith(".") or part.startswith("."))
+        (fnmatch.fnmatchcase(name, part) if glob.has_magic(part) else name == part)
+        and (not name.startswith(".") or part.startswith("."))
         for part, name in zip(parts, names)
     )
 

@@ -9,10 +9,11 @@ import posixpath
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import _managed, _openssh, _service
+from . import _managed, _openssh
 from ._accounts import members_of_groups
 from ._changes import FileChange, file_changes
 from ._command import Run
+from ._daemons import Daemon, PendingReload, find_daemons, last_reading, require_no_override
 from ._errors import HardeningError
 from ._files import Disk
 from ._placement import Request, drop_in_paths, main_file, require_not_vendors, sshd_candidate
@@ -86,12 +87,13 @@ def plan(options: dict[str, Any], run: Run) -> Plan:
             by = sshd_winner(found[setting], connection)
             raise beaten("sshd", setting, value, effective.get(setting.option), candidate, disk, by)
         _require_no_rival(setting, value, found[setting], connections, candidate, disk)
-    daemons = _daemons(place)
     if not absent:
-        _service.require_no_override(daemons, [keyword for setting in wanted for keyword in setting.keywords])
+        keywords = [keyword for setting in wanted for keyword in setting.keywords]
+        require_no_override(place.main, usual, keywords)
     due = bool(changes) or _outdated(dump, list(found.values()), place)
+    daemons = _daemons(place) if due else []
     activate = _activation(run, dump, daemons, place) if due and daemons and options["reload"] else None
-    pending = [_service.PendingReload(path)] if activate or (changes and daemons) else []
+    pending = [PendingReload(path)] if activate or (changes and daemons) else []
     managed = {setting: lines for setting, lines in found.items() if setting in settings or _ours(candidate, lines)}
     return Plan(
         layer="sshd",
@@ -222,12 +224,15 @@ def _ours_first(changes: list[FileChange], absent: bool) -> list[FileChange]:
     return sorted(changes, key=lambda change: holds_ours(change) == absent)
 
 
-def _daemons(place: Place) -> list[_service.Daemon]:
-    return _service.find_daemons(place.main, main_file(Disk(), DEFAULT_PATH))
+def _daemons(place: Place) -> list[Daemon]:
+    return find_daemons(place.main, main_file(Disk(), DEFAULT_PATH))
 
 
-def _activation(run: Run, dump: dict[str, str], daemons: list[_service.Daemon], place: Place) -> Callable[[], None]:
+def _activation(run: Run, dump: dict[str, str], daemons: list[Daemon], place: Place) -> Callable[[], None]:
     """What makes every running sshd read its files. Raises HardeningError where one cannot, or would be lost by it."""
+    # What a run without changes does not need, it need not compile.
+    from . import _service
+
     configured = _service.configured_listeners(dump)
     for daemon in daemons:
         _service.require_same_listeners(daemon, configured)
@@ -240,7 +245,7 @@ def _activation(run: Run, dump: dict[str, str], daemons: list[_service.Daemon], 
                 _service.reload(run, command, daemon, lambda: _daemons(place), dump, must_answer)
             else:
                 _service.revive(run, command)
-        _service.PendingReload(place.main).done()
+        PendingReload(place.main).done()
 
     return activate
 
@@ -252,14 +257,14 @@ def _outdated(dump: dict[str, str], found: list[list[Statement]], place: Place) 
     Only files that set our values count: a reload would make effective whatever else was
     changed in others and is perhaps not meant to be yet.
     """
-    if _service.PendingReload(place.main).counts(dump):
+    if PendingReload(place.main).counts(dump):
         return True
     return bool(_unread(dump, {statement.path for statements in found for statement in statements}))
 
 
 def _unread(dump: dict[str, str], paths: Iterable[str]) -> list[str]:
     """Those of the files and directories that were changed after the running sshd has read its configuration."""
-    loaded = _service.last_reading(dump)
+    loaded = last_reading(dump)
     return sorted(path for path in paths if loaded and os.path.exists(path) and os.stat(path).st_ctime_ns > loaded)
 
 

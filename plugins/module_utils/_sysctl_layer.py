@@ -13,7 +13,7 @@ from ._command import Run
 from ._errors import HardeningError
 from ._files import Disk
 from ._platform import is_linux, require_linux
-from ._settings import SYSCTL, Setting, wanted_values
+from ._settings import SYSCTL, Kernel, Setting, wanted_values
 from ._ssh_tree import Overlay
 from ._sysctl_placement import (
     Orders,
@@ -24,7 +24,6 @@ from ._sysctl_placement import (
     sysctl_candidate,
 )
 from ._sysctl_text import BOOT_DIRECTORIES, Assignment, normalize, orders, winner
-from ._timeline import Kernel
 from ._transaction import Plan, Step
 
 # Nothing that a distribution ships sorts behind it.

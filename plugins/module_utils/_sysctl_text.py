@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import fnmatch
+import glob
 import posixpath
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -41,6 +42,8 @@ class Assignment(NamedTuple):
 
     def covers(self, key: str) -> bool:
         """Whether it says something about the key, by name or by wildcard."""
+        if not glob.has_magic(self.key):
+            return self.key == key
         parts, names = self.key.split("/"), key.split("/")
         return len(parts) == len(names) and all(map(fnmatch.fnmatchcase, names, parts))
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ._settings import Kernel
+
 #: Stands for the version of an OpenSSH that is not known.
 NEWEST = (99, 0)
 
@@ -33,15 +35,6 @@ _DOUBLINGS = 9
 _RTO_FIRST = 1
 # What a path with a round trip of a second adds to it: its first timeouts are longer than TCP_RTO_MIN.
 _SLOW_START = 3
-
-
-class Kernel(NamedTuple):
-    """The TCP settings of one end's kernel (net.ipv4.*), by default Linux' own (net/ipv4/tcp_ipv4.c)."""
-
-    tcp_keepalive_time: int = 7200
-    tcp_keepalive_intvl: int = 75
-    tcp_keepalive_probes: int = 9
-    tcp_retries2: int = 15
 
 
 class End(NamedTuple):

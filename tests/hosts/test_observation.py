@@ -17,7 +17,7 @@ from ansible_collections.keepalive.hardening.plugins.module_utils._facts import 
 from ansible_collections.keepalive.hardening.plugins.module_utils._findings import INFO, Finding, findings
 from ansible_collections.keepalive.hardening.plugins.module_utils._observation import observe
 from ansible_collections.keepalive.hardening.plugins.module_utils._report import report
-from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import Kernel
+from ansible_collections.keepalive.hardening.plugins.module_utils._settings import Kernel
 from ansible_collections.keepalive.hardening.tests.hosts import service
 from ansible_collections.keepalive.hardening.tests.hosts.support import (
     harden,

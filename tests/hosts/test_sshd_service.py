@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.keepalive.hardening.plugins.module_utils import _service
+from ansible_collections.keepalive.hardening.plugins.module_utils import _daemons, _service
 from ansible_collections.keepalive.hardening.plugins.module_utils._command import Result
 from ansible_collections.keepalive.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.keepalive.hardening.tests.hosts import service, support
@@ -277,7 +277,7 @@ def test_a_pending_address_family_that_would_close_an_address_is_refused() -> No
 
 def test_connections_that_come_in_are_not_taken_for_daemons() -> None:
     def found() -> list[int]:
-        return [daemon.pid for daemon in _service.find_daemons(MAIN, MAIN)]
+        return [daemon.pid for daemon in _daemons.find_daemons(MAIN, MAIN)]
 
     knocks = "import socket\nfor _ in range(60): socket.create_connection(('127.0.0.1', 22)).recv(4)"
     with subprocess.Popen(["python3", "-c", knocks]) as knocking:

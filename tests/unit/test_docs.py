@@ -32,7 +32,8 @@ from ansible_collections.keepalive.hardening.plugins.module_utils._facts import 
 from ansible_collections.keepalive.hardening.plugins.module_utils._intent import parse_intent, plan
 from ansible_collections.keepalive.hardening.plugins.module_utils._middleboxes import IDLE_TIMEOUTS
 from ansible_collections.keepalive.hardening.plugins.module_utils._report import report
-from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import Kernel, timeline
+from ansible_collections.keepalive.hardening.plugins.module_utils._settings import Kernel
+from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import timeline
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]

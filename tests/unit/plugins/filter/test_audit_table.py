@@ -21,7 +21,7 @@ from ansible_collections.keepalive.hardening.plugins.module_utils._facts import 
     Server,
 )
 from ansible_collections.keepalive.hardening.plugins.module_utils._report import report
-from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import Kernel
+from ansible_collections.keepalive.hardening.plugins.module_utils._settings import Kernel
 
 audit_table = FilterModule().filters()["audit_table"]
 

@@ -15,8 +15,8 @@ from ansible_collections.keepalive.hardening.plugins.filter import timeline as t
 from ansible_collections.keepalive.hardening.plugins.filter import timeline_svg as timeline_svg_file
 from ansible_collections.keepalive.hardening.plugins.module_utils._facts import Facts, OpenSSH
 from ansible_collections.keepalive.hardening.plugins.module_utils._report import report
-from ansible_collections.keepalive.hardening.plugins.module_utils._settings import SSHD, SYSCTL
-from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import End, Kernel
+from ansible_collections.keepalive.hardening.plugins.module_utils._settings import SSHD, SYSCTL, Kernel
+from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import End
 from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import timeline as predict
 
 timeline = timeline_file.FilterModule().filters()["timeline"]

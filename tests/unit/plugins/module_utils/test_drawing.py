@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, strategies
 
 from ansible_collections.keepalive.hardening.plugins.module_utils._drawing import draw
-from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import End, Kernel, timeline
+from ansible_collections.keepalive.hardening.plugins.module_utils._settings import Kernel
+from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import End, timeline
 from ansible_collections.keepalive.hardening.plugins.module_utils._values import LONGEST_TIME
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -10,7 +10,8 @@ import pytest
 
 from ansible_collections.keepalive.hardening.plugins.module_utils._ends import end_with, parse_end, parse_version
 from ansible_collections.keepalive.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import NEWEST, End, Kernel
+from ansible_collections.keepalive.hardening.plugins.module_utils._settings import Kernel
+from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import NEWEST, End
 
 TEN = (10, 0)
 

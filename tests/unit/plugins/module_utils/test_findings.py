@@ -28,8 +28,7 @@ from ansible_collections.keepalive.hardening.plugins.module_utils._findings impo
     Finding,
     findings,
 )
-from ansible_collections.keepalive.hardening.plugins.module_utils._settings import Value
-from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import Kernel
+from ansible_collections.keepalive.hardening.plugins.module_utils._settings import Kernel, Value
 
 MAIN = "/etc/ssh/sshd_config"
 INTERVAL_LINE, COUNT_LINE = Origin(MAIN, 1), Origin(MAIN, 2)

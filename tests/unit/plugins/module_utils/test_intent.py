@@ -20,6 +20,7 @@ from ansible_collections.keepalive.hardening.plugins.module_utils._intent import
     probing,
 )
 from ansible_collections.keepalive.hardening.plugins.module_utils._middleboxes import IDLE_TIMEOUTS
+from ansible_collections.keepalive.hardening.plugins.module_utils._settings import Kernel
 from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import (
     IDLE,
     IN_FLIGHT,
@@ -27,7 +28,6 @@ from ansible_collections.keepalive.hardening.plugins.module_utils._timeline impo
     REKEY_DUE,
     STEADY_OUTPUT,
     End,
-    Kernel,
     doubles_interval,
     gives_up,
     probe_period,

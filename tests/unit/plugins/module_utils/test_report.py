@@ -15,7 +15,7 @@ from ansible_collections.keepalive.hardening.plugins.module_utils._facts import 
     Server,
 )
 from ansible_collections.keepalive.hardening.plugins.module_utils._report import report
-from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import Kernel
+from ansible_collections.keepalive.hardening.plugins.module_utils._settings import Kernel
 
 DROP_IN = Origin("/etc/ssh/sshd_config.d/00-keepalive.conf", 2)
 SHOWN = {"path": "/etc/ssh/sshd_config.d/00-keepalive.conf", "line": 2}

@@ -14,13 +14,13 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, strategies
 
+from ansible_collections.keepalive.hardening.plugins.module_utils._settings import Kernel
 from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import (
     IDLE,
     IN_FLIGHT,
     REKEY_DUE,
     STEADY_OUTPUT,
     End,
-    Kernel,
     Window,
     ends_healthy_after,
     gives_up,
