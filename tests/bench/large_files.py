@@ -81,20 +81,16 @@ def plan_ssh() -> None:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    taken = []
-    for _ in range(RUNS):
-        began = time.perf_counter()
-        action()
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken)
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
 
 
-def measured(large: Callable[[], Any], tool: list[str], plan: Callable[[], None]) -> dict[str, float]:
-    """In a process of its own, whose memory is the most that it ever had."""
+def once(tool: list[str], plan: Callable[[], None]) -> dict[str, float]:
+    """In a process of its own, which remembers nothing and whose memory is the most that it ever had."""
     reader, writer = os.pipe()
     if not os.fork():
-        with large():
-            found = {"tool": seconds(lambda: run(tool)), "ours": seconds(plan)}
+        found = {"tool": seconds(lambda: run(tool)), "ours": seconds(plan)}
         found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         os.write(writer, json.dumps(found).encode())
         os._exit(0)
@@ -102,6 +98,12 @@ def measured(large: Callable[[], Any], tool: list[str], plan: Callable[[], None]
     os.wait()
     with os.fdopen(reader) as stream:
         return dict(json.loads(stream.read()))
+
+
+def measured(large: Callable[[], Any], tool: list[str], plan: Callable[[], None]) -> dict[str, float]:
+    with large():
+        runs = [once(tool, plan) for _ in range(RUNS)]
+    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
 
 
 if __name__ == "__main__":
