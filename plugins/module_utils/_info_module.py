@@ -8,7 +8,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _imports  # noqa: F401 - before the others, which it makes faster
 from ._errors import HardeningError
 from ._middleboxes import parse_idle_timeout
 from ._module import LAYERS, layer, printable, runner

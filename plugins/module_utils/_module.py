@@ -11,7 +11,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _imports  # noqa: F401 - before the others, which it makes faster
 from ._changes import FileChange, sweep
 from ._command import Result, Run
 from ._errors import HardeningError

@@ -10,7 +10,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _imports  # noqa: F401 - before the others, which it makes faster
 from ._errors import HardeningError
 from ._module import runner
 from ._session_ending import NOT, end_sessions

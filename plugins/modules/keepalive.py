@@ -360,10 +360,13 @@ skipped_layers:
   sample: [ssh]
 """
 
-from ansible_collections.keepalive.hardening.plugins.module_utils._module import run_layers
+from ansible_collections.keepalive.hardening.plugins.module_utils._imports import compile_once
 
 
 def main() -> None:
+    compile_once()
+    from ansible_collections.keepalive.hardening.plugins.module_utils._module import run_layers
+
     run_layers()
 
 

@@ -239,10 +239,13 @@ baselines:
       returned: always
 """
 
-from ansible_collections.keepalive.hardening.plugins.module_utils._info_module import run_info
+from ansible_collections.keepalive.hardening.plugins.module_utils._imports import compile_once
 
 
 def main() -> None:
+    compile_once()
+    from ansible_collections.keepalive.hardening.plugins.module_utils._info_module import run_info
+
     run_info()
 
 

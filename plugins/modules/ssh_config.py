@@ -182,10 +182,13 @@ competing:
       returned: always
 """
 
-from ansible_collections.keepalive.hardening.plugins.module_utils._module import run_layer
+from ansible_collections.keepalive.hardening.plugins.module_utils._imports import compile_once
 
 
 def main() -> None:
+    compile_once()
+    from ansible_collections.keepalive.hardening.plugins.module_utils._module import run_layer
+
     run_layer("ssh")
 
 

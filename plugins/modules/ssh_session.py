@@ -200,10 +200,13 @@ spared:
   elements: dict
 """
 
-from ansible_collections.keepalive.hardening.plugins.module_utils._session_module import run_session
+from ansible_collections.keepalive.hardening.plugins.module_utils._imports import compile_once
 
 
 def main() -> None:
+    compile_once()
+    from ansible_collections.keepalive.hardening.plugins.module_utils._session_module import run_session
+
     run_session()
 
 

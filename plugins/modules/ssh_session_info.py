@@ -140,10 +140,13 @@ sessions:
       returned: always
 """
 
-from ansible_collections.keepalive.hardening.plugins.module_utils._session_module import run_session_info
+from ansible_collections.keepalive.hardening.plugins.module_utils._imports import compile_once
 
 
 def main() -> None:
+    compile_once()
+    from ansible_collections.keepalive.hardening.plugins.module_utils._session_module import run_session_info
+
     run_session_info()
 
 

@@ -198,10 +198,13 @@ reloaded:
   type: bool
 """
 
-from ansible_collections.keepalive.hardening.plugins.module_utils._module import run_layer
+from ansible_collections.keepalive.hardening.plugins.module_utils._imports import compile_once
 
 
 def main() -> None:
+    compile_once()
+    from ansible_collections.keepalive.hardening.plugins.module_utils._module import run_layer
+
     run_layer("sshd")
 
 

@@ -165,10 +165,13 @@ next_boot:
   sample: {tcp_keepalive_time: 120}
 """
 
-from ansible_collections.keepalive.hardening.plugins.module_utils._module import run_layer
+from ansible_collections.keepalive.hardening.plugins.module_utils._imports import compile_once
 
 
 def main() -> None:
+    compile_once()
+    from ansible_collections.keepalive.hardening.plugins.module_utils._module import run_layer
+
     run_layer("sysctl")
 
 
