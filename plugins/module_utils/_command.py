@@ -30,8 +30,8 @@ Run = Callable[["list[str]"], Result]
 # A program that a user can make hang must not hold up root for longer.
 _USER_SECONDS = 60
 _LARGEST_ANSWER = 16 << 20
-# Seconds in which the end of a program may go unnoticed.
-_PATIENCE = 0.001
+# Seconds for which a program's end may go unnoticed: before it has closed its output, and after that.
+_OUTPUT_PATIENCE, _END_PATIENCE = 0.05, 0.001
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def run_as(account: Account, run: Run, command: list[str]) -> Result:
 
 
 def _wait(child: int, readers: list[int]) -> tuple[int | None, list[bytes]]:
-    """How the child ended, and what came from each reader; None if it had to be killed."""
+    """How the child ended, and what came from each reader; None if that took too long or was too much."""
     deadline = time.monotonic() + _USER_SECONDS
     answers = dict.fromkeys(readers, b"")
     waiting = list(readers)
@@ -86,7 +86,8 @@ def _wait(child: int, readers: list[int]) -> tuple[int | None, list[bytes]]:
             if not ended:
                 ended, status = os.waitpid(child, os.WNOHANG)
             # Neither waits for the other: it may close its output and stay, or end and leave somebody who holds it.
-            ready = select.select(waiting, [], [], 0 if ended else _PATIENCE)[0]
+            patience = 0 if ended else _OUTPUT_PATIENCE if waiting else _END_PATIENCE
+            ready = select.select(waiting, [], [], patience)[0]
             if ended and not ready:
                 return os.waitstatus_to_exitcode(status), list(answers.values())
             for reader in ready:
@@ -96,12 +97,14 @@ def _wait(child: int, readers: list[int]) -> tuple[int | None, list[bytes]]:
                     waiting.remove(reader)
         return None, []
     finally:
-        if not ended:
-            # Also a child that its user has stopped.
-            os.kill(child, signal.SIGKILL)
-            with suppress(ProcessLookupError):
-                os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+        # Asked again, since an alarm may come between its end and our note of that.
+        with suppress(ChildProcessError):
+            if not ended and not os.waitpid(child, os.WNOHANG)[0]:
+                # Also a child that its user has stopped.
+                os.kill(child, signal.SIGKILL)
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(child, signal.SIGKILL)
+                os.waitpid(child, 0)
 
 
 def _become(account: Account, command: list[str], out: int, err: int) -> NoReturn:
@@ -117,8 +120,9 @@ def _become(account: Account, command: list[str], out: int, err: int) -> NoRetur
         os.setgid(account.gid)
         os.setuid(account.uid)
         os.chdir("/")
-        # Python ignores it, and a program inherits that.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        # Python ignores these, and a program inherits that.
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
         # glob(3), which expands the ~ of an Include, believes the environment.
         own = {"HOME": account.home, "USER": account.name, "LOGNAME": account.name, "LC_ALL": "C"}
         os.execve(command[0], command, {**os.environ, **own})

@@ -8,9 +8,9 @@ import os
 import re
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from ._errors import HardeningError
@@ -147,26 +147,28 @@ def is_listener(title: str, program: str, config: str, default_config: str) -> b
 def _listening_sockets(pid: int) -> dict[str, tuple[str, int]]:
     """The sockets that the process listens on: name in /proc to address and port."""
     own = open_sockets(pid)
-    listening = {}
+    found: dict[str, tuple[str, int]] = {}
     for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         with suppress(OSError), open(f"/proc/{pid}/net/{table}", encoding="ascii") as stream:
-            next(stream, "")
-            # Those that listen come first (Documentation/networking/proc_net_tcp.rst), before all connections.
-            for fields in takewhile(_listens, map(str.split, stream)):
-                # proc(5): local_address is the second column, inode the tenth.
-                name = f"socket:[{fields[9]}]"
-                if name in own:
-                    host, _colon, port = fields[1].partition(":")
-                    # Words of 32 bits in the host's byte order.
-                    words = [int(host[index : index + 8], 16) for index in range(0, len(host), 8)]
-                    packed = struct.pack(f"={len(words)}I", *words)
-                    listening[name] = (socket.inet_ntop(family, packed), int(port, 16))
-    return listening
+            found.update(listening(stream, family))
+    return {name: address for name, address in found.items() if name in own}
 
 
-def _listens(fields: list[str]) -> bool:
-    # proc(5): st is the fourth column.
-    return fields[3] == "0A"
+def listening(table: Iterable[str], family: int) -> dict[str, tuple[str, int]]:
+    """Every listening socket of /proc/net/tcp or tcp6: name in /proc to address and port."""
+    found = {}
+    rows = map(str.split, islice(table, 1, None))
+    # proc(5): st is the fourth column. Those that listen (0A) come first, before a busy host's connections
+    # (Documentation/networking/proc_net_tcp.rst); up to Linux 4.3 half-open ones (03) are among them.
+    for fields in takewhile(lambda fields: fields[3] in ("0A", "03"), rows):
+        if fields[3] == "0A":
+            # local_address is the second column, inode the tenth.
+            host, _colon, port = fields[1].partition(":")
+            # Words of 32 bits in the host's byte order.
+            words = [int(host[index : index + 8], 16) for index in range(0, len(host), 8)]
+            packed = struct.pack(f"={len(words)}I", *words)
+            found[f"socket:[{fields[9]}]"] = (socket.inet_ntop(family, packed), int(port, 16))
+    return found
 
 
 def open_sockets(pid: int) -> set[str]:

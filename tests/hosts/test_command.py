@@ -11,7 +11,8 @@ import pytest
 
 from ansible_collections.keepalive.hardening.plugins.module_utils import _command
 from ansible_collections.keepalive.hardening.plugins.module_utils._accounts import account
-from ansible_collections.keepalive.hardening.plugins.module_utils._command import Result, run_as
+from ansible_collections.keepalive.hardening.plugins.module_utils._command import Result, run_as, time_limit
+from ansible_collections.keepalive.hardening.plugins.module_utils._errors import HardeningError
 
 
 def shell(script: str) -> Result:
@@ -23,9 +24,9 @@ def shell(script: str) -> Result:
 
 def test_it_has_the_users_rights_and_home() -> None:
     alice = account("alice")
-    answer = shell("id -ru; id -u; id -rg; id -g; echo $HOME; pwd; ps -o sid= -p $$ | tr -d ' '; echo $$")
+    answer = shell("id -ru; id -u; id -rg; id -g; echo $HOME; pwd; echo $LC_ALL; ps -o sid= -p $$ | tr -d ' '; echo $$")
     *said, session, process = answer.out.split()
-    assert said == [str(alice.uid), str(alice.uid), str(alice.gid), str(alice.gid), alice.home, "/"]
+    assert said == [str(alice.uid), str(alice.uid), str(alice.gid), str(alice.gid), alice.home, "/", "C"]
     assert session == process
 
 
@@ -41,8 +42,7 @@ def test_what_it_says_and_how_it_ends_is_told() -> None:
     assert shell("echo out; echo err >&2; exit 7") == Result(7, "out\n", "err\n")
     assert shell("kill -9 $$").code == -9
     assert shell("cat").out == "", "there is no input"
-    # As it would be had nobody ignored SIGPIPE.
-    assert shell("yes | head -n 1") == Result(0, "y\n", "")
+    assert shell("grep SigIgn /proc/$$/status").out.split()[1] == "0" * 16, "no signal is ignored"
 
 
 def test_a_program_that_is_not_there_is_an_answer() -> None:
@@ -60,6 +60,13 @@ def test_it_cannot_hold_root_up(script: str, monkeypatch: pytest.MonkeyPatch) ->
     assert time.monotonic() - began < 5
     assert answer.code == 255
     assert "run as alice, answered too much or took over 0.5 s" in answer.err
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_time_limit_ends_it() -> None:
+    with pytest.raises(HardeningError, match="a test took longer than 1 s"), time_limit(1, "a test"):
+        shell("sleep 1000")
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 

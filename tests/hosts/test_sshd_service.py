@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -297,6 +299,21 @@ def test_an_sshd_that_a_user_has_started_does_not_count(tmp_path: Path) -> None:
         finally:
             run_ok("pkill", "-u", "alice", "sshd")
             theirs.wait(10)
+
+
+def test_an_sshd_that_does_not_listen_does_not_count() -> None:
+    reader, writer = os.pipe()
+    # F_SETPIPE_SZ, which Python names from 3.10 on; it has more to say than that.
+    fcntl.fcntl(writer, 1031, 4096)
+    with subprocess.Popen(["/usr/sbin/sshd", "-T", "-o", "ClientAliveInterval=0"], stdout=writer) as waiting:
+        service.until(lambda: select.select([reader], [], [], 0)[0])
+        try:
+            assert harden("sshd", client_alive_interval=60).extra == {"reloaded": True}
+            assert waiting.poll() is None
+        finally:
+            waiting.kill()
+            os.close(reader)
+            os.close(writer)
 
 
 @pytest.mark.skipif(not service.HAS_SYSTEMD, reason="its unit reads SSHD_OPTS")

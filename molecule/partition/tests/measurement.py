@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from ansible_collections.keepalive.hardening.plugins.module_utils import _timeline
+from ansible_collections.keepalive.hardening.plugins.module_utils._settings import Kernel
 from ansible_collections.keepalive.hardening.plugins.module_utils._timeline import IDLE
 
 #: How much earlier or later than predicted an end may be gone.
@@ -97,7 +98,7 @@ def measure(
         hosts = {name: _Host(name, ssh_config, stack) for name in addresses}
         for host in hosts.values():
             plan = {name: session._asdict() for name, session in sessions.items()}
-            host.say(user=user, kernel=_timeline.Kernel._fields, sessions=plan)
+            host.say(user=user, kernel=Kernel._fields, sessions=plan)
         opened = {name: host.hear() for name, host in hosts.items()}
 
         serve: dict[str, Any] = {name: {} for name in hosts}
@@ -149,5 +150,5 @@ def _end(side: str, settings: dict[str, str], host: dict[str, Any]) -> _timeline
         (int(version[1]), int(version[2])),
         # 10.6 prints true.
         settings["tcpkeepalive"] in ("yes", "true"),
-        _timeline.Kernel(**host["kernel"]),
+        Kernel(**host["kernel"]),
     )
