@@ -112,7 +112,8 @@ def probing(intent: Intent, side: str, doubled: bool = False) -> Probing:
     count. Raises HardeningError that names the wishes which contradict each other and the nearest that do not.
     """
     factor = 2 if doubled else 1
-    needed = outage_patience(intent.ride_out) + _EARLY if intent.ride_out else 0
+    early = _EARLY if side == "client" else 0
+    needed = outage_patience(intent.ride_out) + early if intent.ride_out else 0
     silence = _LONGEST_SILENCE
     if intent.path_idle_timeout:
         if intent.path_idle_timeout <= factor:

@@ -69,7 +69,7 @@ def test_a_dead_peer_that_is_noticed_later_than_asked_for_is_an_exception() -> N
     ("intent", "says"),
     [
         ({"detect_within": 1}, "the nearest is detect_within: 3"),
-        ({"detect_within": 60, "ride_out": 120}, "contradict each other.*the nearest is detect_within: 244"),
+        ({"detect_within": 60, "ride_out": 120}, "contradict each other.*the nearest is detect_within: 243"),
         ({"path_idle_timeout": 1}, "the nearest is 2"),
     ],
 )
