@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.keepalive.hardening.plugins.module_utils import _openssh
-from ansible_collections.keepalive.hardening.plugins.module_utils._command import Result, Run
+from ansible_collections.keepalive.hardening.plugins.module_utils._command import Result, Run, run_as
 from ansible_collections.keepalive.hardening.plugins.module_utils._files import Account
 from ansible_collections.keepalive.hardening.tests.hosts import support
 from ansible_collections.keepalive.hardening.tests.hosts.support import harden, planned
@@ -28,7 +28,7 @@ def test_a_run_that_changes_nothing_asks_the_real_tool_once(
 ) -> None:
     harden(layer, **options)
     commands: list[list[str]] = []
-    run, run_as = support.run_command, _openssh.run_as
+    run = support.run_command
 
     def counted(command: list[str]) -> Result:
         commands.append(command)
